@@ -1,0 +1,139 @@
+/**
+ * One frozen, typed configuration, read once from the environment. All problems are named at once; a value that is present
+ * but unusable is an error, never replaced by a default.
+ */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ConfigurationError } from './errors.ts';
+
+/** An allow-listed system outside: its base URL and the credential that goes nowhere else. */
+export interface SystemConfig {
+  /** Base URL without trailing slash. */
+  readonly baseUrl: string;
+  /** Value of the Authorization header, or undefined for none. Never logged. */
+  readonly authorization?: string;
+}
+
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  /** Folder of everything durable: queue, sandbox EHR and PACS. */
+  readonly dataDir: string;
+  /** PostgreSQL connection string; undefined = embedded PGlite in dataDir. */
+  readonly databaseUrl?: string;
+  /** Folder of the model bundle in use. */
+  readonly modelBundle: string;
+  /** ONNX Runtime execution provider. */
+  readonly provider: 'cpu';
+  /** The hospital's systems; undefined = the sandbox's. */
+  readonly ehr?: SystemConfig;
+  readonly pacs?: SystemConfig;
+  /** DICOMweb root to STOW the generated image to; undefined = not stored in a PACS. */
+  readonly storeGeneratedImage: boolean;
+  /** Further DICOMweb roots an Endpoint may name. */
+  readonly allowedDicomweb: readonly SystemConfig[];
+  /** Share of patients who bleed, assumed for the reported probability, 0..1. */
+  readonly assumedPrevalence: number;
+  /** Lower bounds of the moderate and the high risk band, 0..1. */
+  readonly riskBandBounds: { readonly moderate: number; readonly high: number };
+  /** Longest time one assessment may take, ms. */
+  readonly assessmentTimeoutMs: number;
+  /** Longest wait for instances that the ImagingStudy announces, ms. */
+  readonly instanceWaitMs: number;
+  /** Jobs that may wait; one more is answered 429. */
+  readonly queueLimit: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the configuration. Throws ConfigurationError naming every problem.
+ * Credentials: `EHR_TOKEN` / `PACS_TOKEN` (bearer), or `EHR_TOKEN_FILE` / `PACS_TOKEN_FILE` (a file holding one).
+ */
+export function readConfig(env: Environment, root: string = resolve(import.meta.dirname, '..')): Config {
+  const problems: string[] = [];
+  const fail = (key: string, why: string): void => void problems.push(`${key}: ${why}`);
+
+  const number = (key: string, fallback: number, low: number, high: number): number => {
+    const text = env[key];
+    if (text === undefined || text === '') return fallback;
+    const value = Number(text);
+    if (!Number.isFinite(value) || value < low || value > high)
+      fail(key, `"${text}" is not a number from ${low} to ${high}`);
+    return value;
+  };
+  const oneOf = <T extends string>(key: string, fallback: T, allowed: readonly T[]): T => {
+    const text = env[key];
+    if (text === undefined || text === '') return fallback;
+    if (!(allowed as readonly string[]).includes(text)) fail(key, `"${text}" is not one of ${allowed.join(', ')}`);
+    return text as T;
+  };
+  const token = (key: string): string | undefined => {
+    const file = env[`${key}_FILE`];
+    if (env[key] && file) fail(key, `set either ${key} or ${key}_FILE, not both`);
+    if (!file) return env[key] ? `Bearer ${env[key]}` : undefined;
+    try {
+      return `Bearer ${readFileSync(file, 'utf8').trim()}`;
+    } catch {
+      fail(`${key}_FILE`, 'the file cannot be read');
+      return undefined;
+    }
+  };
+  const systemUrl = (key: string, text: string): string | undefined => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (url === undefined || !/^https?:$/.test(url.protocol)) fail(key, 'is not an http(s) URL');
+    else if (url.username || url.password) fail(key, 'must not carry credentials; use the token settings');
+    else if (url.protocol === 'http:' && !isLoopback(url.hostname)) fail(key, 'must be https outside loopback');
+    else return url.href.replace(/\/+$/, '');
+    return undefined;
+  };
+  const system = (urlKey: string, tokenKey: string): SystemConfig | undefined => {
+    const authorization = token(tokenKey);
+    const text = env[urlKey];
+    if (!text) {
+      if (authorization !== undefined) fail(tokenKey, `is set without ${urlKey}`);
+      return undefined;
+    }
+    const baseUrl = systemUrl(urlKey, text);
+    return baseUrl === undefined ? undefined : { baseUrl, authorization };
+  };
+
+  const config: Config = {
+    host: env.HOST || '127.0.0.1',
+    port: number('PORT', 8080, 0, 65535),
+    dataDir: resolve(root, env.DATA_DIR || 'data'),
+    databaseUrl: env.DATABASE_URL || undefined,
+    modelBundle: resolve(root, env.MODEL_BUNDLE || 'models/hemocast-tiny'),
+    provider: oneOf('HEMOCAST_PROVIDER', 'cpu', ['cpu']),
+    ehr: system('EHR_FHIR_URL', 'EHR_TOKEN'),
+    pacs: system('PACS_DICOMWEB_URL', 'PACS_TOKEN'),
+    storeGeneratedImage: oneOf('STORE_GENERATED_IMAGE', 'false', ['true', 'false']) === 'true',
+    allowedDicomweb: (env.ALLOWED_DICOMWEB_URLS ?? '')
+      .split(',')
+      .map((text) => text.trim())
+      .filter((text) => text !== '')
+      .map((text) => systemUrl('ALLOWED_DICOMWEB_URLS', text))
+      .filter((baseUrl) => baseUrl !== undefined)
+      .map((baseUrl) => ({ baseUrl })),
+    assumedPrevalence: number('ASSUMED_PREVALENCE', 0.35, 0.01, 0.99),
+    riskBandBounds: {
+      moderate: number('RISK_BAND_MODERATE', 0.15, 0, 1),
+      high: number('RISK_BAND_HIGH', 0.5, 0, 1),
+    },
+    assessmentTimeoutMs: number('ASSESSMENT_TIMEOUT_MS', 300_000, 1_000, 3_600_000),
+    instanceWaitMs: number('INSTANCE_WAIT_MS', 900_000, 0, 86_400_000),
+    queueLimit: number('QUEUE_LIMIT', 200, 1, 100_000),
+    logLevel: oneOf('LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error', 'silent']),
+  };
+  if (config.riskBandBounds.moderate >= config.riskBandBounds.high) {
+    fail('RISK_BAND_MODERATE', 'must be below RISK_BAND_HIGH');
+  }
+  if (problems.length > 0) throw new ConfigurationError(`The configuration is not usable: ${problems.join('; ')}.`);
+  return Object.freeze(config);
+}
+
+/** Whether a host name of a URL is this machine itself (IPv4 127/8, ::1, localhost). */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname);
+}

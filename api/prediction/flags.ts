@@ -1,0 +1,27 @@
+import type { Flag } from './prediction.ts';
+
+/** What limits a result without forbidding it. Codes are stable; the words are what a clinician reads. */
+export const FLAGS = {
+  'contrast-can-look-like-blood': 'Leftover contrast can look like blood on the first CT.',
+  'age-unknown': 'The age of the patient is not known; adults only are in scope.',
+  'procedure-unknown': 'No thrombectomy was found in the chart; the forecast assumes one took place.',
+  'window-from-ct': 'The end of the procedure is not known: the 72 h window is counted from the CT.',
+  'identity-partial': 'Some patient identifiers could not be compared between chart and images.',
+  'tube-voltage-absent': 'The tube voltage is not stated.',
+  'slice-thickness-absent': 'The slice thickness is not stated; gaps were judged by slice positions alone.',
+  'body-part-absent': 'The body part is not stated; the head was recognized by its content.',
+  'slice-gap-wide': 'Slices are wider apart than they are thick; small findings between them may be missed.',
+  'vertex-not-covered': 'The very top of the head is outside the scan.',
+  'lossy-compression': 'The images were compressed with loss.',
+  'gantry-tilt-corrected': 'The gantry was tilted; the geometry was corrected exactly.',
+  'out-of-distribution': 'This scan differs from what the network was trained on; the forecast may be off.',
+  'interval-absent': 'No interval is available for this model.',
+  'derived-outputs-degraded': 'The EHR does not accept every resource; some results were written in a simpler form.',
+  'not-written-to-pacs': 'The generated image is stored in the EHR only; no PACS store is configured.',
+} as const;
+
+export type FlagCode = keyof typeof FLAGS;
+
+export function flag(code: FlagCode): Flag {
+  return { code, message: FLAGS[code] };
+}

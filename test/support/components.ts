@@ -1,0 +1,52 @@
+/**
+ * Real components that some suites need. Absent ones are named and skipped; with CI=true an absent component is a failure,
+ * because a skipped suite would let a broken adapter through.
+ */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe } from '@jest/globals';
+
+export const repositoryRoot = resolve(import.meta.dirname, '../..');
+
+/** Folder of public CT and test data (data/ beside this checkout's shared folder); HEMOCAST_TEST_DATA overrides. */
+export const testDataDir = process.env.HEMOCAST_TEST_DATA ?? resolve(repositoryRoot, '../shared/data');
+
+export function onPath(command: string): string | undefined {
+  return (process.env.PATH ?? '')
+    .split(':')
+    .concat('/usr/sbin', '/usr/local/sbin')
+    .map((folder) => join(folder, command))
+    .find((file) => existsSync(file));
+}
+
+/** The newest PostgreSQL server binaries of Debian (they are not on PATH). */
+export function postgresqlBin(): string | undefined {
+  return ['18', '17', '16', '15', '14']
+    .map((v) => `/usr/lib/postgresql/${v}/bin`)
+    .find((dir) => existsSync(join(dir, 'postgres')));
+}
+
+const components = {
+  'test data': () => existsSync(join(testDataDir, 'ge_hispeed_head_tilt')),
+  Orthanc: () => onPath('Orthanc') !== undefined,
+  PostgreSQL: () => postgresqlBin() !== undefined,
+  Chromium: () => onPath('chromium') !== undefined,
+  dcmtk: () => onPath('dciodvfy') !== undefined || onPath('dcmdump') !== undefined,
+} as const;
+
+export type Component = keyof typeof components;
+
+export function isPresent(component: Component): boolean {
+  return components[component]();
+}
+
+/** `describe` that needs a component: skipped and named where it is absent, a failure when CI=true. */
+export function describeWith(component: Component, name: string, suite: () => void): void {
+  if (isPresent(component)) {
+    describe(name, suite);
+  } else if (process.env.CI === 'true') {
+    throw new Error(`CI needs ${component}, which is not installed here (suite "${name}").`);
+  } else {
+    describe.skip(`${name} [skipped: no ${component}]`, suite);
+  }
+}
