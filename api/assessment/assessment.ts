@@ -1,0 +1,78 @@
+/** The assessment as it is kept: one row, from the accepted request to its end. */
+import { HemocastError, InvalidRequestError } from '../errors.ts';
+import type { Flag, Prediction } from '../prediction/prediction.ts';
+import type { Refusal } from '../prediction/refusals.ts';
+import type { StudyReference, WrittenResources } from './ports.ts';
+
+export type AssessmentStatus = 'created' | 'active' | 'completed' | 'refused' | 'failed' | 'cancelled';
+
+export type AssessmentStage =
+  | 'waiting-for-instances'
+  | 'choosing-series'
+  | 'retrieving'
+  | 'reading-scan'
+  | 'writing-back';
+
+export interface Assessment {
+  /** UUID v4. */
+  readonly id: string;
+  readonly status: AssessmentStatus;
+  readonly stage: AssessmentStage | null;
+  /** 0..1 */
+  readonly progress: number;
+  /** 1 for the first assessment of a content, +1 for each forced one. */
+  readonly revision: number;
+  /** How often the work was begun again after failed, refused or cancelled; starts at 1. */
+  readonly attempt: number;
+  readonly study: StudyReference;
+  readonly studyInstanceUid: string;
+  readonly patientReference: string;
+  /** See content-key.ts; null until every announced instance has arrived. */
+  readonly contentKey: string | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly prediction: Prediction | null;
+  readonly flags: readonly Flag[];
+  readonly refusal: Refusal | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly resources: WrittenResources | null;
+  /** Id of the assessment this revision supersedes. */
+  readonly supersedes: string | null;
+  readonly model: { readonly name: string; readonly version: string; readonly sha256: string };
+  readonly executionProvider: string | null;
+  /** ms per stage */
+  readonly timings: Readonly<Record<string, number>>;
+}
+
+export const FINAL_STATUSES: readonly AssessmentStatus[] = ['completed', 'refused', 'failed', 'cancelled'];
+
+export function hasEnded(assessment: { readonly status: AssessmentStatus }): boolean {
+  return FINAL_STATUSES.includes(assessment.status);
+}
+
+/** Parses "ImagingStudy/<id>" (FHIR id: 1-64 of A-Z a-z 0-9 - .). Throws InvalidRequestError. */
+export function parseStudyReference(text: string): StudyReference {
+  const match = /^ImagingStudy\/([A-Za-z0-9\-.]{1,64})$/.exec(text);
+  if (match === null) {
+    throw new InvalidRequestError(
+      'study-reference-invalid',
+      'Name the study as a relative reference: "ImagingStudy/<id>".',
+    );
+  }
+  return { resourceType: 'ImagingStudy', id: match[1] };
+}
+
+export function formatStudyReference(reference: StudyReference): string {
+  return `${reference.resourceType}/${reference.id}`;
+}
+
+/** Not every announced instance has arrived yet: the work waits and looks again, it has not failed. */
+export class StudyIncompleteError extends HemocastError {
+  constructor(present: number, expected: number | undefined) {
+    super('study-incomplete', 'The PACS does not hold every instance of the study yet.', {
+      status: 503,
+      issueType: 'transient',
+      details: { present, expected: expected ?? null },
+    });
+  }
+}
