@@ -32,6 +32,8 @@ export interface Config {
   readonly storeGeneratedImage: boolean;
   /** Further DICOMweb roots an Endpoint may name. */
   readonly allowedDicomweb: readonly SystemConfig[];
+  /** Bearer token that callers of /v1 must present; required as soon as a hospital's own system is configured. Never logged. */
+  readonly apiToken?: string;
   /** Share of patients who bleed, assumed for the reported probability, 0..1. */
   readonly assumedPrevalence: number;
   /** Lower bounds of the moderate and the high risk band, 0..1. */
@@ -116,6 +118,7 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
       .map((text) => systemUrl('ALLOWED_DICOMWEB_URLS', text))
       .filter((baseUrl) => baseUrl !== undefined)
       .map((baseUrl) => ({ baseUrl })),
+    apiToken: token('API_TOKEN')?.slice('Bearer '.length),
     assumedPrevalence: number('ASSUMED_PREVALENCE', 0.35, 0.01, 0.99),
     riskBandBounds: {
       moderate: number('RISK_BAND_MODERATE', 0.15, 0, 1),
@@ -129,6 +132,10 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
   if (config.riskBandBounds.moderate >= config.riskBandBounds.high) {
     fail('RISK_BAND_MODERATE', 'must be below RISK_BAND_HIGH');
   }
+  if ((config.ehr || config.pacs) && config.apiToken === undefined) {
+    fail('API_TOKEN', "is required as soon as EHR_FHIR_URL or PACS_DICOMWEB_URL names a hospital's system");
+  }
+  if (config.apiToken !== undefined && config.apiToken.length < 32) fail('API_TOKEN', 'must be at least 32 characters');
   if (problems.length > 0) throw new ConfigurationError(`The configuration is not usable: ${problems.join('; ')}.`);
   return Object.freeze(config);
 }

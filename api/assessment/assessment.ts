@@ -7,11 +7,7 @@ import type { StudyReference, WrittenResources } from './ports.ts';
 export type AssessmentStatus = 'created' | 'active' | 'completed' | 'refused' | 'failed' | 'cancelled';
 
 export type AssessmentStage =
-  | 'waiting-for-instances'
-  | 'choosing-series'
-  | 'retrieving'
-  | 'reading-scan'
-  | 'writing-back';
+  'waiting-for-instances' | 'choosing-series' | 'retrieving' | 'reading-scan' | 'writing-back';
 
 export interface Assessment {
   /** UUID v4. */

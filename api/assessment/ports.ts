@@ -15,8 +15,10 @@ export interface StudyReference {
 export interface StudyRecord {
   readonly reference: StudyReference;
   readonly studyInstanceUid: string;
-  /** "Patient/<id>" */
+  /** "Patient/<id>"; the surviving record where the EHR has merged patients. */
   readonly patientReference: string;
+  /** Records that the study still names and that the surviving one replaced. */
+  readonly mergedPatientReferences?: readonly string[];
   readonly encounterReference?: string;
   readonly status: string;
   readonly startedAt?: string;
@@ -87,6 +89,8 @@ export interface ModelDescription {
 /** The chosen slices with everything the reading of the scan may depend on. */
 export interface SeriesInput {
   readonly frames: readonly Frame[];
+  /** Content key and revision: the UIDs of the generated image derive from it. */
+  readonly identity: string;
   readonly assumedPrevalence: number;
   readonly riskBandBounds: { readonly moderate: number; readonly high: number };
 }
@@ -133,6 +137,8 @@ export interface WrittenResources {
   readonly observations: readonly string[];
   readonly provenance: string;
   readonly device: string;
+  /** Resource types the EHR does not keep, whose content was written in a simpler form (flag derived-outputs-degraded). */
+  readonly degraded?: readonly string[];
 }
 
 /** Everything the chart needs to know of one completed assessment. */

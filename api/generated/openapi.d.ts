@@ -378,6 +378,7 @@ export interface operations {
             };
             400: components["responses"]["Problem"];
             401: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
         };
     };
     createAssessment: {
@@ -421,6 +422,7 @@ export interface operations {
             429: components["responses"]["Problem"];
             502: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
         };
     };
     getAssessment: {
@@ -445,6 +447,7 @@ export interface operations {
             };
             401: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
         };
     };
     cancelAssessment: {
@@ -470,6 +473,7 @@ export interface operations {
             401: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
         };
     };
     followAssessment: {
@@ -494,6 +498,7 @@ export interface operations {
             };
             401: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
         };
     };
     listModels: {
@@ -517,6 +522,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
         };
     };
     listRefusals: {
@@ -543,6 +549,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
         };
     };
     getLiveness: {
@@ -566,6 +573,7 @@ export interface operations {
                     };
                 };
             };
+            default: components["responses"]["Problem"];
         };
     };
     getReadiness: {
@@ -595,6 +603,7 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
+            default: components["responses"]["Problem"];
         };
     };
     getOpenapi: {
@@ -615,6 +624,7 @@ export interface operations {
                     "application/yaml": string;
                 };
             };
+            default: components["responses"]["Problem"];
         };
     };
 }

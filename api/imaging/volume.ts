@@ -54,7 +54,15 @@ export interface InstanceHeader {
   readonly pixelSpacingMm?: readonly [number, number]; // (0028,0030) [between rows, between columns]
   readonly imagePositionPatient?: Vector3; // (0020,0032)
   readonly imageOrientationPatient?: readonly [number, number, number, number, number, number]; // (0020,0037)
+  /** What derived objects copy from this one; only on headers read from whole instances. Never logged or shown. */
+  readonly patientStudy?: PatientStudyAttributes;
 }
+
+/**
+ * Patient and study attributes as the sender wrote them: tag ("00100010") to value bytes, in the Specific Character Set
+ * under "00080005". They identify a person: they go from DICOM object to DICOM object and nowhere else.
+ */
+export type PatientStudyAttributes = Readonly<Record<string, Uint8Array>>;
 
 export type StoredValues = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
 

@@ -6,6 +6,8 @@ export const FLAGS = {
   'age-unknown': 'The age of the patient is not known; adults only are in scope.',
   'procedure-unknown': 'No thrombectomy was found in the chart; the forecast assumes one took place.',
   'window-from-ct': 'The end of the procedure is not known: the 72 h window is counted from the CT.',
+  'time-since-procedure-unknown':
+    'It is not certain that the CT was taken within 24 h after the procedure, the only time in scope.',
   'identity-partial': 'Some patient identifiers could not be compared between chart and images.',
   'tube-voltage-absent': 'The tube voltage is not stated.',
   'slice-thickness-absent': 'The slice thickness is not stated; gaps were judged by slice positions alone.',

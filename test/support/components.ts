@@ -31,7 +31,8 @@ const components = {
   Orthanc: () => onPath('Orthanc') !== undefined,
   PostgreSQL: () => postgresqlBin() !== undefined,
   Chromium: () => onPath('chromium') !== undefined,
-  dcmtk: () => onPath('dciodvfy') !== undefined || onPath('dcmdump') !== undefined,
+  dcmtk: () => onPath('dcmdump') !== undefined,
+  dicom3tools: () => onPath('dciodvfy') !== undefined,
 } as const;
 
 export type Component = keyof typeof components;
