@@ -1,0 +1,10 @@
+/** Grey values for the screen. */
+
+/** The brain window, HU: width 80, centre 40. */
+export const BRAIN_WINDOW = { width: 80, center: 40 } as const;
+
+/** Grey 0..255 of a HU value in a window (PS3.3 C.11.2.1.2.1, LINEAR_EXACT). */
+export function greyOf(hu: number, window: { readonly width: number; readonly center: number } = BRAIN_WINDOW): number {
+  const share = (hu - window.center) / window.width + 0.5;
+  return Math.round(255 * Math.min(1, Math.max(0, share)));
+}
