@@ -1,0 +1,167 @@
+/** The whole flow on one screen, in the order in which the data moves. */
+import type { Flag, Prediction } from '../prediction/prediction.ts';
+import { checkPatient } from '../prediction/check-patient.ts';
+import type { Refusal } from '../prediction/refusals.ts';
+import { RefusalError } from '../prediction/refusals.ts';
+import type { Assessment, AssessmentStage } from './assessment.ts';
+import { StudyIncompleteError } from './assessment.ts';
+import { checkFrames } from './choose-series.ts';
+import { matchIdentity } from './match-identity.ts';
+import { planStudy } from './plan-study.ts';
+import type { Ehr, Pacs, ScanReader, WrittenResources } from './ports.ts';
+
+export interface AssessmentPolicy {
+  readonly assumedPrevalence: number;
+  readonly riskBandBounds: { readonly moderate: number; readonly high: number };
+  /** Also store the generated image in the PACS. */
+  readonly storeGeneratedImage: boolean;
+}
+
+export interface AssessmentParts {
+  readonly ehr: Ehr;
+  readonly pacs: Pacs;
+  readonly reader: ScanReader;
+  readonly policy: AssessmentPolicy;
+  /** RiskAssessment reference written by the superseded assessment, if this is a revision. */
+  readonly supersededRiskAssessment?: string;
+}
+
+export interface AssessmentProgress {
+  readonly stage: AssessmentStage;
+  /** 0..1 over the whole assessment */
+  readonly progress: number;
+  readonly contentKey?: string;
+}
+
+export type Timings = Readonly<Record<string, number>>;
+
+export type AssessmentOutcome =
+  | {
+      readonly kind: 'completed';
+      readonly prediction: Prediction;
+      readonly flags: readonly Flag[];
+      readonly resources: WrittenResources;
+      readonly executionProvider: string;
+      readonly timings: Timings;
+    }
+  | {
+      readonly kind: 'refused';
+      readonly refusal: Refusal;
+      readonly flags: readonly Flag[];
+      readonly timings: Timings;
+    };
+
+/**
+ * Study in, resources out. Repeating it after any interruption ends in the same resources.
+ * Throws StudyIncompleteError (look again later), TransientError (try again), any other error (failed).
+ */
+export async function assessStudy(
+  assessment: Assessment,
+  parts: AssessmentParts,
+  signal: AbortSignal,
+  onProgress: (progress: AssessmentProgress) => Promise<void>,
+): Promise<AssessmentOutcome> {
+  const { ehr, pacs, reader, policy } = parts;
+  const model = reader.describe();
+  const clock = new StageClock();
+  const flags: Flag[] = [];
+  try {
+    await onProgress({ stage: 'choosing-series', progress: 0.02 });
+    const plan = await planStudy(assessment.study, { ehr, pacs, modelSha256: model.sha256 }, signal);
+    clock.lap('choosing-series');
+    if (!plan.complete || plan.contentKey === null) {
+      throw new StudyIncompleteError(plan.instancesPresent, plan.study.numberOfInstances);
+    }
+    await onProgress({ stage: 'retrieving', progress: 0.1, contentKey: plan.contentKey });
+    if (plan.refusal !== null) {
+      return { kind: 'refused', refusal: plan.refusal, flags, timings: clock.timings };
+    }
+
+    const frames = await pacs.retrieveFrames(
+      {
+        studyInstanceUid: plan.study.studyInstanceUid,
+        seriesInstanceUid: plan.chosen[0].seriesInstanceUid,
+        sopInstanceUids: plan.chosen.map((header) => header.sopInstanceUid),
+        addresses: plan.study.dicomwebAddresses,
+      },
+      signal,
+      (fraction) => void onProgress({ stage: 'retrieving', progress: 0.1 + 0.4 * fraction }),
+    );
+    clock.lap('retrieving');
+
+    const headers = frames.map((frame) => frame.header);
+    const initialCtAt = earliest(headers.map((header) => header.acquisitionDateTime)) ?? plan.study.startedAt;
+    flags.push(...plan.flags, ...matchIdentity(plan.study, headers), ...checkFrames(headers));
+    flags.push(...checkPatient({ study: plan.study, headers, initialCtAt }));
+
+    await onProgress({ stage: 'reading-scan', progress: 0.55 });
+    const reading = await reader.read(
+      {
+        frames,
+        identity: `${plan.contentKey}/${assessment.revision}`,
+        assumedPrevalence: policy.assumedPrevalence,
+        riskBandBounds: policy.riskBandBounds,
+      },
+      signal,
+      (_stage, fraction) => void onProgress({ stage: 'reading-scan', progress: 0.55 + 0.3 * fraction }),
+    );
+    flags.push(...reading.flags);
+    clock.add(reading.timings);
+    clock.lap('reading-scan');
+
+    await onProgress({ stage: 'writing-back', progress: 0.85 });
+    if (policy.storeGeneratedImage) {
+      await pacs.store(plan.study.studyInstanceUid, reading.images.followUpDicom, signal);
+    }
+    const uniqueFlags = unique(flags);
+    const resources = await ehr.writeBack(
+      {
+        study: plan.study,
+        contentKey: plan.contentKey,
+        revision: assessment.revision,
+        supersedes: parts.supersededRiskAssessment,
+        initialCtAt,
+        model,
+        reading,
+        flags: uniqueFlags,
+      },
+      signal,
+    );
+    clock.lap('writing-back');
+    return {
+      kind: 'completed',
+      prediction: reading.prediction,
+      flags: uniqueFlags,
+      resources,
+      executionProvider: reading.executionProvider,
+      timings: clock.timings,
+    };
+  } catch (error) {
+    if (!(error instanceof RefusalError)) throw error;
+    return { kind: 'refused', refusal: error.toRefusal(), flags: unique(flags), timings: clock.timings };
+  }
+}
+
+/** ms per stage, from the end of one lap to the end of the next. */
+class StageClock {
+  readonly timings: Record<string, number> = {};
+  #last = performance.now();
+
+  lap(stage: string): void {
+    const now = performance.now();
+    this.timings[stage] = Math.round(now - this.#last);
+    this.#last = now;
+  }
+
+  add(timings: Timings): void {
+    Object.assign(this.timings, timings);
+  }
+}
+
+function earliest(times: readonly (string | undefined)[]): string | undefined {
+  return times.filter((time) => time !== undefined).sort((a, b) => Date.parse(a) - Date.parse(b))[0];
+}
+
+function unique(flags: readonly Flag[]): readonly Flag[] {
+  return [...new Map(flags.map((flag) => [flag.code, flag])).values()];
+}
