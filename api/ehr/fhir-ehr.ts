@@ -1,0 +1,60 @@
+/** A hospital's FHIR R4 server as the service sees it: one study to read, one result to file, and whether it is there at all. */
+import type {
+  AssessmentReport,
+  Ehr,
+  StudyRecord,
+  StudyReference,
+  SystemHealth,
+  WrittenResources,
+} from '../assessment/ports.ts';
+import type { Egress } from '../egress/egress.ts';
+import { CancelledError, HemocastError } from '../errors.ts';
+import { FhirConnection } from './fhir-connection.ts';
+import { readStudy } from './imaging-study.ts';
+import { writeBack } from './write-back.ts';
+import { MemoryLedger } from './write-by-create.ts';
+import type { BinaryLedger } from './write-by-create.ts';
+
+export interface FhirEhrOptions {
+  /** FHIR base URL, registered with egress under the credential of this EHR. */
+  readonly baseUrl: string;
+  /** The only way out. It must be installed (`egress.install()`): the FHIR client calls the global fetch. */
+  readonly egress: Pick<Egress, 'fetch'>;
+  /** Where ids of stored pictures are kept for an EHR that chooses ids itself; in memory when left out. */
+  readonly ledger?: BinaryLedger;
+  readonly now?: () => Date;
+}
+
+export class FhirEhr implements Ehr {
+  readonly #connection: FhirConnection;
+  readonly #ledger: BinaryLedger;
+  readonly #now: () => Date;
+
+  constructor(options: FhirEhrOptions) {
+    this.#connection = new FhirConnection(options);
+    this.#ledger = options.ledger ?? new MemoryLedger();
+    this.#now = options.now ?? (() => new Date());
+  }
+
+  /** See imaging-study.ts. */
+  async readStudy(reference: StudyReference, signal: AbortSignal): Promise<StudyRecord> {
+    return readStudy(reference, this.#connection, signal);
+  }
+
+  /** See write-back.ts. */
+  async writeBack(report: AssessmentReport, signal: AbortSignal): Promise<WrittenResources> {
+    return writeBack(report, { connection: this.#connection, ledger: this.#ledger, now: this.#now }, signal);
+  }
+
+  /** Ready when the EHR states that it speaks R4. Throws CancelledError only. */
+  async health(signal: AbortSignal): Promise<SystemHealth> {
+    try {
+      const capabilities = await this.#connection.capabilities(signal, true);
+      if (capabilities.isR4) return { ok: true };
+      return { ok: false, reason: 'The EHR does not speak FHIR R4 (CapabilityStatement.fhirVersion).' };
+    } catch (error) {
+      if (error instanceof CancelledError || !(error instanceof HemocastError)) throw error;
+      return { ok: false, reason: `${error.message} (${error.code})` };
+    }
+  }
+}

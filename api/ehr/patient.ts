@@ -1,0 +1,76 @@
+/** The subject of a study. */
+import type { Patient } from '@medplum/fhirtypes';
+import type { StudyRecord } from '../assessment/ports.ts';
+import { NotFoundError, UpstreamError } from '../errors.ts';
+import type { FhirConnection } from './fhir-connection.ts';
+import { localReference } from './ids.ts';
+
+/** A chart merges records once or twice; more hops are a loop. */
+const MAX_HOPS = 5;
+
+type Subject = Pick<StudyRecord, 'patientReference' | 'mergedPatientReferences' | 'patient'>;
+
+/**
+ * Reads a Patient. Where the chart has merged it into another (Patient.link replaced-by) the surviving record is the subject,
+ * and the identifiers of all of them count, because the images may carry an old one.
+ * Throws UpstreamError `ehr-patient-unreadable` when a record named by the study does not exist.
+ */
+export async function readSubject(
+  patientId: string,
+  connection: FhirConnection,
+  signal: AbortSignal,
+): Promise<Subject> {
+  const records: Patient[] = [];
+  let id: string | undefined = patientId;
+  while (id !== undefined) {
+    if (records.length > MAX_HOPS || records.some((record) => record.id === id)) {
+      throw new UpstreamError('ehr-patient-links-endless', 'The replaced-by links of the patient record do not end.');
+    }
+    const record: Patient = await readPatient(id, connection, signal);
+    records.push(record);
+    id = replacedBy(record, connection.baseUrl);
+  }
+  const survivor = records[records.length - 1];
+  const merged = records.slice(0, -1).map((record) => `Patient/${record.id}`);
+  return {
+    patientReference: `Patient/${survivor.id}`,
+    ...(merged.length > 0 && { mergedPatientReferences: merged }),
+    patient: {
+      identifiers: records.flatMap(identifiersOf),
+      ...(survivor.birthDate !== undefined && { birthDate: survivor.birthDate }),
+      ...(isSex(survivor.gender) && { sex: survivor.gender }),
+    },
+  };
+}
+
+async function readPatient(id: string, connection: FhirConnection, signal: AbortSignal): Promise<Patient> {
+  try {
+    return await connection.read('Patient', id, signal);
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    throw new UpstreamError('ehr-patient-unreadable', 'The patient record that the study names cannot be read.');
+  }
+}
+
+function replacedBy(patient: Patient, baseUrl: string): string | undefined {
+  const link = patient.link?.find(({ type }) => type === 'replaced-by');
+  if (link === undefined) return undefined;
+  const reference = localReference(link.other?.reference, 'Patient', baseUrl);
+  if (reference === undefined) {
+    throw new UpstreamError(
+      'ehr-patient-unreadable',
+      'The patient record was replaced by one that is not a Patient of this EHR.',
+    );
+  }
+  return reference.slice('Patient/'.length);
+}
+
+function identifiersOf(patient: Patient): { system?: string; value: string }[] {
+  return (patient.identifier ?? []).flatMap(({ system, value }) =>
+    value === undefined || value === '' ? [] : [{ ...(system !== undefined && { system }), value }],
+  );
+}
+
+function isSex(gender: unknown): gender is 'male' | 'female' | 'other' | 'unknown' {
+  return gender === 'male' || gender === 'female' || gender === 'other' || gender === 'unknown';
+}
