@@ -1,0 +1,72 @@
+/** The front doors: check, call, answer. `createApp` builds them and never listens. */
+import { resolve } from 'node:path';
+import express from 'express';
+import type { Express, Router } from 'express';
+import * as OpenApiValidator from 'express-openapi-validator';
+import type { AssessmentRecords, AssessmentWork } from '../assessment/assessment-records.ts';
+import type { RequestParts } from '../assessment/request-assessment.ts';
+import type { Ehr, Pacs, ScanReader } from '../assessment/ports.ts';
+import type { Logger } from '../log.ts';
+import { assessmentRoutes } from './assessments.ts';
+import { authenticate } from './authenticate.ts';
+import type { CallerAuthentication } from './authenticate.ts';
+import { docsRoutes } from './docs.ts';
+import { eventRoutes } from './events.ts';
+import { healthRoutes } from './health.ts';
+import { modelRoutes } from './models.ts';
+import { problemHandler } from './problem.ts';
+import { refusalRoutes } from './refusals.ts';
+import { answerHead, logRequests, securityHeaders } from './middleware.ts';
+import { responseValidation } from './response-validation.ts';
+
+export interface Services {
+  readonly ehr: Pick<Ehr, 'health'>;
+  readonly pacs: Pick<Pacs, 'health'>;
+  readonly reader: Pick<ScanReader, 'describe' | 'health'>;
+  readonly records: AssessmentRecords;
+  readonly work: AssessmentWork;
+  /** plan-study.ts with its systems. */
+  readonly planStudy: RequestParts['planStudy'];
+  readonly queueLimit: number;
+  readonly authentication: CallerAuthentication;
+  readonly log: Logger;
+  /** The sandbox's router, mounted at /sandbox, with doors and limits of its own. */
+  readonly sandbox?: Router;
+  /** Told of answers that break openapi.yaml, which are logged and answered 500. */
+  readonly onContractBreach?: (error: Error) => void;
+}
+
+export const OPENAPI_FILE = resolve(import.meta.dirname, '../../openapi.yaml');
+
+/** Largest JSON body that is read. */
+const BODY_LIMIT = '64kb';
+
+export function createApp(services: Services): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false); // an assessment changes while it is looked at
+
+  app.use(logRequests(services.log));
+  if (services.sandbox !== undefined) app.use('/sandbox', services.sandbox);
+  app.use(securityHeaders);
+  app.use(answerHead);
+  app.use(docsRoutes(OPENAPI_FILE));
+  app.use('/v1', authenticate(services.authentication));
+  app.use(express.json({ limit: BODY_LIMIT, type: ['application/json'], inflate: false }));
+  app.use(
+    OpenApiValidator.middleware({
+      apiSpec: OPENAPI_FILE,
+      validateRequests: { allowUnknownQueryParameters: false },
+      validateResponses: responseValidation(services),
+      validateSecurity: false, // authenticate.ts
+      validateApiSpec: false, // test/contract does, once
+    }),
+  );
+  app.use(healthRoutes(services));
+  app.use(assessmentRoutes(services));
+  app.use(eventRoutes(services));
+  app.use(modelRoutes(services));
+  app.use(refusalRoutes());
+  app.use(problemHandler(services.log));
+  return app;
+}

@@ -1,0 +1,39 @@
+import type { Assessment } from '../assessment/assessment.ts';
+import { formatStudyReference } from '../assessment/assessment.ts';
+import type { components } from '../generated/openapi.d.ts';
+import { DISCLAIMER } from '../prediction/prediction.ts';
+
+export type AssessmentJson = components['schemas']['Assessment'];
+
+/** The assessment as openapi.yaml shows it: every property present, null where there is nothing to say. */
+export function toAssessmentJson(assessment: Assessment): AssessmentJson {
+  const { id, status, stage, progress, revision, createdAt, updatedAt, refusal, error, supersedes, executionProvider } =
+    assessment;
+  return {
+    id,
+    status,
+    stage,
+    progress,
+    revision,
+    imagingStudy: formatStudyReference(assessment.study),
+    patient: assessment.patientReference,
+    createdAt,
+    updatedAt,
+    prediction: assessment.prediction,
+    flags: [...assessment.flags],
+    refusal: refusal === null ? null : { ...refusal, details: { ...refusal.details } },
+    error,
+    resources: toResourcesJson(assessment.resources),
+    supersedes,
+    model: { ...assessment.model },
+    executionProvider,
+    timings: { ...assessment.timings },
+    disclaimer: DISCLAIMER,
+  };
+}
+
+function toResourcesJson(resources: Assessment['resources']): AssessmentJson['resources'] {
+  return resources === null
+    ? null
+    : { ...resources, media: [...resources.media], observations: [...resources.observations] };
+}

@@ -1,0 +1,246 @@
+import { randomUUID } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { InvalidRequestError } from '../errors.ts';
+import type { Assessment, AssessmentStage } from '../assessment/assessment.ts';
+import type { AssessmentOutcome } from '../assessment/assess-study.ts';
+import type {
+  AssessmentPage,
+  AssessmentQuery,
+  AssessmentRecords,
+  NewAssessment,
+} from '../assessment/assessment-records.ts';
+import type { StudyReference } from '../assessment/ports.ts';
+import { COLUMNS, toAssessment } from './assessment-row.ts';
+import type { AssessmentRow, KeptAssessment } from './assessment-row.ts';
+import type { Database } from './database.ts';
+import { createSchema } from './schema.ts';
+
+/** One run of the work: updates of a run that is over, cancelled or begun anew find no row and change nothing. */
+export type Run = Pick<Assessment, 'id' | 'attempt'>;
+
+/** How a run ends for good. */
+export type AssessmentEnd =
+  AssessmentOutcome | { readonly kind: 'failed'; readonly error: { code: string; message: string } };
+
+/** The content that a run found already belongs to another assessment. */
+export class ContentTakenError extends Error {
+  override readonly name = 'ContentTakenError';
+  readonly contentKey: string;
+  constructor(contentKey: string) {
+    super('Another assessment holds this content.');
+    this.contentKey = contentKey;
+  }
+}
+
+const OPEN = `status IN ('created', 'active')`;
+const UNIQUE_VIOLATION = '23505';
+
+/**
+ * The assessments, one row each. Every change is one statement that names the status it expects, so that of two writers one
+ * wins and the other learns it by getting null: an ended assessment never reopens but as a new attempt.
+ */
+export class AssessmentStore implements AssessmentRecords {
+  readonly #database: Database;
+  readonly #changes = new EventEmitter().setMaxListeners(0);
+
+  private constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Makes or updates the tables. Throws ConfigurationError for tables of a newer hemocast. */
+  static async open(database: Database): Promise<AssessmentStore> {
+    await createSchema(database);
+    return new AssessmentStore(database);
+  }
+
+  get(id: string): Promise<KeptAssessment | null> {
+    return this.#one(`SELECT ${COLUMNS} FROM hemocast.assessments WHERE id = $1`, [id]);
+  }
+
+  async list(query: AssessmentQuery): Promise<AssessmentPage> {
+    if (query.cursor !== undefined && !/^[1-9]\d{0,17}$/.test(query.cursor)) {
+      throw new InvalidRequestError('cursor-invalid', 'Use `next` of the page before as the cursor, or leave it out.');
+    }
+    const { rows } = await this.#database.executeSql(
+      `SELECT ${COLUMNS} FROM hemocast.assessments
+       WHERE ($1::text IS NULL OR study_id = $1) AND ($2::text IS NULL OR patient_reference = $2)
+         AND ($3::text IS NULL OR sequence < $3::text::bigint)
+       ORDER BY hemocast.assessments.sequence DESC LIMIT $4`,
+      [query.imagingStudy?.id ?? null, query.patientReference ?? null, query.cursor ?? null, query.limit + 1],
+    );
+    const page: AssessmentRow[] = rows.slice(0, query.limit);
+    return { items: page.map(toAssessment), next: rows.length > query.limit ? page[page.length - 1].sequence : null };
+  }
+
+  async findByContent(contentKey: string): Promise<readonly KeptAssessment[]> {
+    const { rows } = await this.#database.executeSql(
+      `SELECT ${COLUMNS} FROM hemocast.assessments WHERE content_key = $1
+       ORDER BY revision DESC, hemocast.assessments.sequence DESC`,
+      [contentKey],
+    );
+    return rows.map(toAssessment);
+  }
+
+  findWithoutContent(study: StudyReference): Promise<KeptAssessment | null> {
+    return this.#one(
+      `SELECT ${COLUMNS} FROM hemocast.assessments WHERE study_id = $1 AND content_key IS NULL
+       ORDER BY hemocast.assessments.sequence DESC LIMIT 1`,
+      [study.id],
+    );
+  }
+
+  async countOpen(): Promise<number> {
+    const { rows } = await this.#database.executeSql(
+      `SELECT count(*)::int AS open FROM hemocast.assessments WHERE ${OPEN}`,
+    );
+    return rows[0].open;
+  }
+
+  /** Everything that has not ended and has not changed for `unchangedMs`, oldest first. */
+  async listOpen(unchangedMs = 0): Promise<readonly KeptAssessment[]> {
+    const { rows } = await this.#database.executeSql(
+      `SELECT ${COLUMNS} FROM hemocast.assessments
+       WHERE ${OPEN} AND updated_at <= now() - $1::float8 * interval '1 millisecond' ORDER BY hemocast.assessments.sequence`,
+      [unchangedMs],
+    );
+    return rows.map(toAssessment);
+  }
+
+  create({ study, contentKey, revision, supersedes, model }: NewAssessment): Promise<KeptAssessment | null> {
+    return this.#change(
+      `INSERT INTO hemocast.assessments
+         (id, status, revision, study_id, study_instance_uid, patient_reference, content_key, supersedes, model)
+       VALUES ($1, 'created', $2, $3, $4, $5, $6, $7, $8::jsonb)
+       ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
+      [
+        randomUUID(),
+        revision,
+        study.reference.id,
+        study.studyInstanceUid,
+        study.patientReference,
+        contentKey,
+        supersedes,
+        JSON.stringify(model),
+      ],
+    );
+  }
+
+  async reopen(
+    { id, attempt }: Run,
+    { study, contentKey, supersedes, model }: Pick<NewAssessment, 'study' | 'contentKey' | 'supersedes' | 'model'>,
+  ): Promise<KeptAssessment | null> {
+    try {
+      return await this.#change(
+        `UPDATE hemocast.assessments SET status = 'created', attempt = attempt + 1, stage = NULL, progress = 0,
+           study_instance_uid = $3, patient_reference = $4, content_key = $5, supersedes = $6, model = $7::jsonb,
+           prediction = NULL, flags = '[]', refusal = NULL, error = NULL, resources = NULL, execution_provider = NULL, timings = '{}',
+           updated_at = now(), waiting_since = NULL, looks = 0, retries = 0, interruptions = 0
+         WHERE id = $1 AND attempt = $2 AND status IN ('refused', 'failed', 'cancelled') RETURNING ${COLUMNS}`,
+        [id, attempt, study.studyInstanceUid, study.patientReference, contentKey, supersedes, JSON.stringify(model)],
+      );
+    } catch (error) {
+      if (isUniqueViolation(error)) return null;
+      throw error;
+    }
+  }
+
+  /** A worker takes the assessment up. Counts as an interruption until the run comes to an end. */
+  begin({ id, attempt }: Run, model: Assessment['model']): Promise<KeptAssessment | null> {
+    return this.#change(
+      `UPDATE hemocast.assessments SET status = 'active', interruptions = interruptions + 1, model = $3::jsonb, updated_at = now()
+       WHERE id = $1 AND attempt = $2 AND ${OPEN} RETURNING ${COLUMNS}`,
+      [id, attempt, JSON.stringify(model)],
+    );
+  }
+
+  /** Progress never goes back within an attempt. Throws ContentTakenError where `contentKey` belongs to another assessment. */
+  async advance(
+    { id, attempt }: Run,
+    to: { readonly stage: AssessmentStage; readonly progress: number; readonly contentKey?: string },
+  ): Promise<KeptAssessment | null> {
+    try {
+      return await this.#change(
+        `UPDATE hemocast.assessments SET stage = $3, progress = greatest(progress, least($4::float8, 1)),
+           content_key = coalesce($5, content_key), updated_at = now()
+         WHERE id = $1 AND attempt = $2 AND status = 'active' RETURNING ${COLUMNS}`,
+        [id, attempt, to.stage, to.progress, to.contentKey ?? null],
+      );
+    } catch (error) {
+      if (to.contentKey !== undefined && isUniqueViolation(error)) throw new ContentTakenError(to.contentKey);
+      throw error;
+    }
+  }
+
+  /** The run ends without a result and another one follows: instances are missing, a system is away, or the process stops. */
+  pause(
+    { id, attempt }: Run,
+    why: 'instances-missing' | 'transient-fault' | 'shutdown',
+  ): Promise<KeptAssessment | null> {
+    return this.#change(
+      `UPDATE hemocast.assessments SET interruptions = 0, updated_at = now(),
+         stage = CASE WHEN $3 = 'instances-missing' THEN 'waiting-for-instances' ELSE stage END,
+         waiting_since = CASE WHEN $3 = 'instances-missing' THEN coalesce(waiting_since, now()) ELSE waiting_since END,
+         looks = looks + CASE WHEN $3 = 'instances-missing' THEN 1 ELSE 0 END,
+         retries = retries + CASE WHEN $3 = 'transient-fault' THEN 1 ELSE 0 END
+       WHERE id = $1 AND attempt = $2 AND ${OPEN} RETURNING ${COLUMNS}`,
+      [id, attempt, why],
+    );
+  }
+
+  /** The run ends for good. */
+  finish({ id, attempt }: Run, end: AssessmentEnd): Promise<KeptAssessment | null> {
+    const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
+    const completed = end.kind === 'completed' ? end : undefined;
+    return this.#change(
+      `UPDATE hemocast.assessments SET status = $3, stage = NULL, progress = CASE WHEN $3 = 'completed' THEN 1 ELSE progress END,
+         prediction = $4::jsonb, flags = coalesce($5::jsonb, '[]'), refusal = $6::jsonb, error = $7::jsonb, resources = $8::jsonb,
+         execution_provider = $9, timings = coalesce($10::jsonb, '{}'), interruptions = 0, updated_at = now()
+       WHERE id = $1 AND attempt = $2 AND ${OPEN} RETURNING ${COLUMNS}`,
+      [
+        id,
+        attempt,
+        end.kind,
+        json(completed?.prediction),
+        end.kind === 'failed' ? null : json(end.flags),
+        end.kind === 'refused' ? json(end.refusal) : null,
+        end.kind === 'failed' ? json(end.error) : null,
+        json(completed?.resources),
+        completed?.executionProvider ?? null,
+        end.kind === 'failed' ? null : json(end.timings),
+      ],
+    );
+  }
+
+  cancel(id: string): Promise<KeptAssessment | null> {
+    return this.#change(
+      `UPDATE hemocast.assessments SET status = 'cancelled', stage = NULL, interruptions = 0, updated_at = now()
+       WHERE id = $1 AND ${OPEN} RETURNING ${COLUMNS}`,
+      [id],
+    );
+  }
+
+  watch(id: string, listener: (assessment: Assessment) => void): () => void {
+    this.#changes.on(id, listener);
+    return () => void this.#changes.off(id, listener);
+  }
+
+  /** How many watchers there are, over all assessments. */
+  get watchers(): number {
+    return this.#changes.eventNames().reduce((sum, id) => sum + this.#changes.listenerCount(id), 0);
+  }
+
+  async #change(text: string, values: unknown[]): Promise<KeptAssessment | null> {
+    const changed = await this.#one(text, values);
+    if (changed !== null) this.#changes.emit(changed.id, changed);
+    return changed;
+  }
+
+  async #one(text: string, values: unknown[]): Promise<KeptAssessment | null> {
+    const { rows } = await this.#database.executeSql(text, values);
+    return rows.length === 0 ? null : toAssessment(rows[0]);
+  }
+}
+
+function isUniqueViolation(error: unknown): boolean {
+  return (error as { code?: string }).code === UNIQUE_VIOLATION;
+}
