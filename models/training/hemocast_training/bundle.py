@@ -1,0 +1,129 @@
+"""Writes and checks the files of a bundle (docs/bundle.md): the only thing that serving takes from training."""
+
+import datetime
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any, Dict
+
+from . import DISCLAIMER
+from .calibrate import LEVEL, Calibration
+from .network.config import MAP_MATRIX, MATRIX, SLICES
+from .network.generator import TISSUE_HU
+
+MODEL_FILE = "models/model.onnx"
+METADATA_FILE = "configs/metadata.json"
+EVALUATION_FILE = "evaluation.json"
+LICENSE_TEXT = Path("/usr/share/common-licenses/Apache-2.0")
+HU_RANGE = (-1024, 3100)
+
+INTENDED_USE = (
+    "Research on the prediction of intracranial hemorrhage within 72 h after stroke thrombectomy from the first "
+    "non-contrast head CT. Not for diagnosis, triage or treatment of patients."
+)
+
+
+def write_metadata(
+    bundle: Path, name: str, version: str, calibration: Calibration, ood_threshold: float, training: Dict[str, Any]
+) -> Dict[str, Any]:
+    """Writes configs/metadata.json for the model.onnx that lies in the bundle; returns its content.
+
+    `training`: cases, heads, minutes, pairs_seen, parameters, seed of the run, for the description and the card.
+    """
+    volume = [1, SLICES, MATRIX, MATRIX]
+    metadata = {
+        "name": name,
+        "version": version,
+        "created": datetime.date.today().isoformat(),
+        "disclaimer": DISCLAIMER,
+        "description": (
+            "Dual-task network (probability of hemorrhage and generated follow-up CT): shared encoder with "
+            "density-aware self-attention, interactive attention between the decoders; "
+            f"{training['parameters']:,} parameters."
+        ),
+        "intended_use": INTENDED_USE,
+        "training_data": (
+            f"{training['cases']} simulated pairs on {len(training['heads'])} head anatomies (SynthSeg label maps), no "
+            f"patient data; {training['minutes']:.0f} minutes on one {training['device']} "
+            f"({training['pairs_seen']} pairs seen, seed {training['seed']}). {training.get('note', '')}".rstrip()
+        ),
+        "license": "Apache-2.0",
+        "files": {MODEL_FILE: describe_file(bundle / MODEL_FILE)},
+        "network_data_format": {
+            "inputs": {
+                "image": {
+                    "dtype": "float32",
+                    "shape": volume,
+                    "unit": "HU",
+                    "spacing_mm": [5, 1.5, 1.5],
+                    "pad_hu": -1024,
+                    "centering": "calvarium-v1",
+                    "axes": "SPL",
+                }
+            },
+            "outputs": {
+                "logit": output([1], "1", None),
+                "probability": output([1], "1", [0, 1]),
+                "follow_up": output(volume, "HU", list(HU_RANGE)),
+                "attention": output([1, SLICES, MAP_MATRIX, MAP_MATRIX], "1", [0, 1]),
+                "ood_score": output([1], "1", [0, None]),
+            },
+        },
+        "calibration": {
+            "method": "temperature",
+            "temperature": calibration.temperature,
+            "prevalence": calibration.prevalence,
+            "interval": {"level": LEVEL, "method": calibration.method, "affine": calibration.affine},
+            "figures": calibration.figures,
+        },
+        "ood": {"threshold": ood_threshold, "quantile": 0.99, "action": "flag"},
+        "follow_up_range_hu": list(HU_RANGE),
+        "editable_range_hu": list(TISSUE_HU),
+        "training": training,
+    }
+    write_json(bundle / METADATA_FILE, metadata)
+    return metadata
+
+
+def output(shape: list, unit: str, limits: Any) -> Dict[str, Any]:
+    """One entry of network_data_format.outputs; a limit of null is open."""
+    return {"dtype": "float32", "shape": shape, "unit": unit, "range": limits}
+
+
+def describe_file(path: Path) -> Dict[str, Any]:
+    """SHA-256 and size, as the service checks them before it loads the file."""
+    return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
+
+
+def read_metadata(bundle: Path) -> Dict[str, Any]:
+    """configs/metadata.json; FileNotFoundError where there is no bundle, ValueError where a file's hash differs."""
+    path = Path(bundle) / METADATA_FILE
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: export a run into this folder first.")
+    metadata = json.loads(path.read_text())
+    for name, expected in metadata["files"].items():
+        if describe_file(Path(bundle) / name)["sha256"] != expected["sha256"]:
+            raise ValueError(f"{bundle}/{name} is not the file that metadata.json describes: export the bundle again.")
+    return metadata
+
+
+def write_license(bundle: Path) -> None:
+    """LICENSE: the Apache-2.0 text of the system, unless the bundle has it already."""
+    if not (bundle / "LICENSE").exists():
+        if not LICENSE_TEXT.exists():
+            raise FileNotFoundError(f"{LICENSE_TEXT} does not exist: put the Apache-2.0 text at {bundle}/LICENSE.")
+        shutil.copyfile(LICENSE_TEXT, bundle / "LICENSE")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Readable JSON with a final newline; lists of numbers stay on one line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(compact_lists(json.dumps(content, indent=2, ensure_ascii=False)) + "\n")
+
+
+def compact_lists(text: str) -> str:
+    """Joins JSON lists that hold only numbers and null (or one level of such lists) onto single lines."""
+    flat = re.compile(r"\[\s*((?:-?\d[-+.\deE]*|null)(?:,\s*(?:-?\d[-+.\deE]*|null))*)\s*\]")
+    return flat.sub(lambda found: "[" + re.sub(r"\s+", " ", found.group(1)) + "]", text)

@@ -1,0 +1,201 @@
+"""Measures a bundle on heads it was never trained on: `python3 -m hemocast_training evaluate`.
+
+Runs the bundle's own model.onnx, writes evaluation.json, the pictures under docs/ and the model card. Everything is
+reported beside the Bayes ceiling of the simulator and beside simple baselines, won or lost.
+"""
+
+import argparse
+import datetime
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+from tqdm import tqdm
+
+from . import DISCLAIMER
+from .baselines import density_regression, highest_density
+from .bundle import EVALUATION_FILE, MODEL_FILE, read_metadata, write_json
+from .data import GROUPS, Cohort
+from .generation_figures import case_errors, summarize_cases
+from .metrics import accuracy, auc, bootstrap, brier, calibration_error
+from .model_card import write_model_card
+from .onnx_model import infer, open_session
+from .panel import choose_panel_rows
+from .plots import plot_discrimination, plot_panel
+
+SEED = 2026
+MAX_HU_RULE = 97
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """`evaluate`: figures, pictures and model card of a bundle."""
+    parser = subparsers.add_parser("evaluate", help="measure a bundle on held-out heads", description=__doc__)
+    parser.add_argument("--bundle", required=True, help="bundle folder")
+    parser.add_argument("--cohort", required=True, help="cohort folder of heads that were never trained on")
+    parser.add_argument("--train", help="training cohort, to fit the logistic-regression baseline")
+    parser.add_argument("--train-limit", type=int, default=1000, help="training cases for that baseline")
+    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluates and prints the main figures; ValueError where the cohort shares a head with the training."""
+    bundle = Path(arguments.bundle)
+    metadata = read_metadata(bundle)
+    cohort = Cohort(arguments.cohort).require(20)
+    refuse_shared_heads(metadata["training"]["heads"], cohort)
+    outcome = predict(bundle, cohort)
+    regression = None
+    if arguments.train:
+        train = Cohort(arguments.train, limit=arguments.train_limit).require(50)
+        regression = density_regression(train, cohort)
+    evaluation = {
+        "disclaimer": DISCLAIMER,
+        "date": datetime.date.today().isoformat(),
+        "bundle": {**{key: metadata[key] for key in ("name", "version")}, **metadata["files"][MODEL_FILE]},
+        "cohort": describe_cohort(cohort),
+        "bootstrap": {"unit": "case", "resamples": arguments.resamples, "level": 0.95, "seed": SEED},
+        "classification": classification(cohort, outcome, regression, arguments.resamples),
+        "generation": generation(cohort, outcome, arguments.resamples),
+        "ood_flagged_share": round(float((outcome["ood_score"] > metadata["ood"]["threshold"]).mean()), 4),
+        "calibration_validation": metadata["calibration"]["figures"],
+    }
+    write_json(bundle / EVALUATION_FILE, evaluation)
+    draw(bundle, cohort, outcome, regression)
+    write_model_card(bundle, metadata, evaluation)
+    ours, ceiling = evaluation["classification"]["hemocast"], evaluation["classification"]["ceiling"]
+    print(f"AUC {interval_text(ours['auc'])}, ceiling {ceiling['auc']['value']:.3f}; n = {len(cohort)}. {DISCLAIMER}")
+    return 0
+
+
+def refuse_shared_heads(trained: List[int], cohort: Cohort) -> None:
+    shared = sorted(set(trained) & set(int(head) for head in cohort.values("head")))
+    if shared:
+        raise ValueError(f"Heads {shared} were trained on: evaluate on a cohort of other heads (--split test).")
+
+
+def predict(bundle: Path, cohort: Cohort) -> Dict[str, Any]:
+    """Outputs of the bundle for every case: logit, probability, ood_score [n], errors (one record a case), follow-ups
+    as int8, attention as float16."""
+    session = open_session(bundle / MODEL_FILE)
+    keys = ("logit", "probability", "ood_score", "errors", "follow_up", "attention")
+    outcome: Dict[str, Any] = {key: [] for key in keys}
+    for index in tqdm(range(len(cohort)), desc="evaluating", unit="case", mininterval=5):
+        image = cohort.initial[index].astype(np.float32)
+        found = infer(session, image[None])
+        for key in ("logit", "probability", "ood_score"):
+            outcome[key].append(float(found[key][0]))
+        truth = cohort.follow_up[index].astype(np.float32)
+        generated = found["follow_up"][0]
+        outcome["errors"].append(case_errors(image, generated, truth, cohort.mask(index)))
+        outcome["follow_up"].append(np.clip(np.round(generated), -100, 120).astype(np.int8))
+        outcome["attention"].append(found["attention"][0].astype(np.float16))
+    for key in ("logit", "probability", "ood_score"):
+        outcome[key] = np.array(outcome[key])
+    return outcome
+
+
+def classification(
+    cohort: Cohort, outcome: Dict[str, Any], regression: Optional[np.ndarray], resamples: int
+) -> Dict[str, Any]:
+    """Every forecast with intervals; differences are paired (the same resamples for both)."""
+    labels, group, heads = cohort.values("label"), cohort.values("group"), cohort.values("head")
+    ours, truth = outcome["probability"], cohort.values("bayes")
+    brightest = np.array([highest_density(cohort.initial[i], cohort.mask(i)) for i in range(len(cohort))])
+    stained = np.flatnonzero(group == GROUPS.index("stain"))
+    result: Dict[str, Any] = {
+        "hemocast": forecast_figures(labels, ours, resamples),
+        "ceiling": forecast_figures(labels, truth, resamples),
+        "baselines": {
+            "blood_visible_rule": forecast_figures(labels, (group == GROUPS.index("blood")).astype(float), resamples),
+            "max_hu_rule": {
+                "auc": auc_figure(labels, brightest, resamples),
+                "accuracy": bootstrap(
+                    lambda i: accuracy(labels[i], brightest[i] > MAX_HU_RULE), len(labels), SEED, resamples
+                ),
+                "threshold_hu": MAX_HU_RULE,
+            },
+        },
+        "stain_only": {
+            "cases": len(stained),
+            "auc": auc_figure(labels[stained], ours[stained], resamples),
+            "ceiling_auc": auc_figure(labels[stained], truth[stained], resamples),
+        },
+        "per_head": {
+            str(int(head)): {
+                "cases": int((heads == head).sum()),
+                "auc": auc_figure(labels[heads == head], ours[heads == head], resamples),
+            }
+            for head in np.unique(heads)
+        },
+    }
+    result["regret_auc"] = difference(labels, truth, ours, resamples)
+    if regression is not None:
+        result["baselines"]["density_regression"] = forecast_figures(labels, regression, resamples)
+        result["auc_over_density_regression"] = difference(labels, ours, regression, resamples)
+    return result
+
+
+def forecast_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -> Dict[str, Dict[str, float]]:
+    """AUC, accuracy, Brier score and expected calibration error of probabilities, each {value, low, high}."""
+    figures = {"auc": auc, "accuracy": accuracy, "brier": brier, "ece": calibration_error}
+    return {
+        name: bootstrap(lambda i, figure=figure: figure(labels[i], forecast[i]), len(labels), SEED, resamples)
+        for name, figure in figures.items()
+    }
+
+
+def auc_figure(labels: np.ndarray, scores: np.ndarray, resamples: int) -> Dict[str, float]:
+    """AUC with interval."""
+    return bootstrap(lambda i: auc(labels[i], scores[i]), len(labels), SEED, resamples)
+
+
+def difference(labels: np.ndarray, first: np.ndarray, second: np.ndarray, resamples: int) -> Dict[str, float]:
+    """AUC(first) - AUC(second) with a paired interval."""
+    return bootstrap(lambda i: auc(labels[i], first[i]) - auc(labels[i], second[i]), len(labels), SEED, resamples)
+
+
+def generation(cohort: Cohort, outcome: Dict[str, Any], resamples: int) -> Dict[str, Any]:
+    """Errors over all cases, and apart for those that bled, that did not, and that show blood already."""
+    labels, groups, errors = cohort.values("label"), cohort.values("group"), outcome["errors"]
+    visible = [case for case, group in zip(errors, groups) if group == GROUPS.index("blood")]
+    judged = [case for case in errors if np.isfinite(case["hemocast.mae_hot_8mm"])]
+    return {
+        "target": "noise-free simulated follow-up, HU clipped to -20..100",
+        "cases_with_hot_region": len(judged),
+        "all": summarize_cases(errors, SEED, resamples),
+        "bled": summarize_cases([case for case, y in zip(errors, labels) if y == 1], SEED, resamples),
+        "did_not_bleed": summarize_cases([case for case, y in zip(errors, labels) if y == 0], SEED, resamples),
+        "blood_visible": summarize_cases(visible, SEED, resamples),
+    }
+
+
+def describe_cohort(cohort: Cohort) -> Dict[str, Any]:
+    """Counts, heads, seeds, case mix; and how it was simulated, where the folder's cohort.json says so."""
+    group, seeds = cohort.values("group"), cohort.values("seed")
+    record = cohort.folder / "cohort.json"
+    made = json.loads(record.read_text()) if record.exists() else {}
+    return {
+        "cases": len(cohort),
+        "heads": sorted(int(head) for head in set(cohort.values("head"))),
+        "seeds": [int(seeds.min()), int(seeds.max())],
+        "prevalence": round(float(cohort.values("label").mean()), 4),
+        "groups": {name: int((group == index).sum()) for index, name in enumerate(GROUPS)},
+        "simulated_by": {key: made[key] for key in ("version", "created", "split", "seed", "count") if key in made},
+    }
+
+
+def draw(bundle: Path, cohort: Cohort, outcome: Dict[str, Any], regression: Optional[np.ndarray]) -> None:
+    """docs/discrimination.png and docs/panel.png."""
+    (bundle / "docs").mkdir(exist_ok=True)
+    forecasts = {"hemocast": outcome["probability"], "ceiling (true probability)": cohort.values("bayes")}
+    if regression is not None:
+        forecasts["density features + LR"] = regression
+    plot_discrimination(cohort.values("label"), forecasts, bundle / "docs" / "discrimination.png")
+    plot_panel(choose_panel_rows(cohort, outcome), bundle / "docs" / "panel.png")
+
+
+def interval_text(figure: Dict[str, float]) -> str:
+    """'0.912 (0.880 to 0.940)'."""
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"

@@ -1,0 +1,99 @@
+"""From a training run to a bundle: last-layer refit, calibration, graph, parity, metadata, golden vectors, licence.
+
+`python3 -m hemocast_training export --run RUN --train DIR --validation DIR --test DIR --out BUNDLE`. The evaluation and
+the model card are written by `evaluate` afterwards, on heads that neither training nor calibration has seen.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import refit
+from .bundle import MODEL_FILE, write_license, write_metadata
+from .calibrate import calibrate
+from .checkpoint import load_network
+from .data import Cohort
+from .deployed import DeployedNetwork, FeatureCloud
+from .golden import write_golden
+from .onnx_model import check_parity, export_onnx, open_session
+
+OOD_QUANTILE = 0.99
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """`export`: a bundle from a run."""
+    parser = subparsers.add_parser("export", help="calibrate a run and write its bundle", description=__doc__)
+    parser.add_argument("--run", dest="run_folder", required=True, help="run folder written by `train`")
+    parser.add_argument("--train", required=True, help="cohort folder, for the refit and the out-of-distribution score")
+    parser.add_argument("--train-limit", type=int, default=1000, help="training cases used for these two")
+    parser.add_argument("--validation", required=True, help="cohort folder, for temperature, interval and threshold")
+    parser.add_argument("--test", required=True, help="cohort folder, for the start check's case and parity")
+    parser.add_argument("--out", required=True, help="bundle folder")
+    parser.add_argument("--name", default="hemocast-tiny")
+    parser.add_argument("--note", default="", help="what a reader should know about this run, for the model card")
+    parser.add_argument("--version", required=True, help="semantic version of the bundle")
+    parser.add_argument("--repository", default="../..", help="repository root, for the DICOM cases")
+    parser.add_argument("--dicom", nargs="*", default=[], help="CT folders for golden cases, relative to the root")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the bundle and prints what was measured on the way."""
+    torch.set_num_threads(1)
+    network, state = load_network(Path(arguments.run_folder))
+    train = Cohort(arguments.train, limit=arguments.train_limit).require(2)
+    validation = Cohort(arguments.validation).require(20)
+    test = Cohort(arguments.test, limit=50).require(3)
+    bundle = Path(arguments.out)
+
+    seen, unseen = refit.summarize(network, train), refit.summarize(network, validation)
+    last_layer = refit.choose(seen, unseen)
+    refit.fold(network, last_layer)
+    cloud = FeatureCloud(seen.pooled)
+    calibration = calibrate(unseen.labels, last_layer.apply(unseen), validation.values("head"))
+    deployed = DeployedNetwork(network, calibration.temperature, cloud).eval()
+    size = export_onnx(deployed, bundle / MODEL_FILE)
+
+    session = open_session(bundle / MODEL_FILE)
+    cases = [np.stack(test.initial[:1]), np.stack(test.initial[:3])]
+    difference = check_parity(deployed, session, cases)
+    threshold = float(np.quantile(cloud.scores(unseen.pooled), OOD_QUANTILE))
+    training = {
+        **describe_training(state, network),
+        "note": arguments.note,
+        "last_layer_refit": refit.describe(last_layer, seen, unseen),
+    }
+    write_metadata(bundle, arguments.name, arguments.version, calibration, round(threshold, 4), training)
+    write_license(bundle)
+    copy_curves(Path(arguments.run_folder), bundle)
+    write_golden(bundle, test, Path(arguments.repository), arguments.dicom)
+    print(f"{bundle}: {size / 1e6:.1f} MB, temperature {calibration.temperature:.3f}, {calibration.figures}")
+    print("largest difference between PyTorch and ONNX Runtime:", {k: f"{v:.2g}" for k, v in difference.items()})
+    return 0
+
+
+def copy_curves(run_folder: Path, bundle: Path) -> None:
+    """The run's curves.png, where it has one, into the bundle's docs."""
+    if (run_folder / "curves.png").exists():
+        (bundle / "docs").mkdir(exist_ok=True)
+        shutil.copyfile(run_folder / "curves.png", bundle / "docs" / "curves.png")
+
+
+def describe_training(state: dict, network: torch.nn.Module) -> dict:
+    """What the metadata says about the run: cases, heads, time, seed, ablation flags, parameters."""
+    last = state["history"][-1]
+    return {
+        "cases": last["pairs_available"],
+        "heads": state["heads"],
+        "minutes": last["minutes"],
+        "pairs_seen": last["pairs_seen"],
+        "device": "CPU core" if state["options"].get("threads", 1) == 1 else "machine",
+        "seed": state["options"].get("seed", 0),
+        "validation_auc": last["validation_auc"],
+        "gradnorm_weights": last["gradnorm"],
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "network": state["network_config"],
+    }

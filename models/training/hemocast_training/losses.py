@@ -1,0 +1,101 @@
+"""The losses: generation, classification and the dense auxiliary maps.
+
+Generation is an L1 over the inside of the skull with hyperdense voxels weighing more, plus structural dissimilarity.
+The weight is part of one normalised mean: a separately normalised "hot" loss made halos around lesions.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .network.config import MAP_NAMES
+from .network.generator import TISSUE_HU
+
+HOT_HU = 50.0
+HOT_WEIGHT = 4.0
+L1_UNIT_HU = 5.0
+SSIM_WEIGHT = 0.2
+LABEL_SMOOTHING = 0.02
+MAP_UNITS_HU = {"iodine": 10.0, "texture": 4.0}
+SHARE_OF_FLOOR = 0.4
+"""Part of the no-change loss taken as the floor of generation: what stays unpredictable about the follow-up."""
+
+CLASSIFICATION_FLOOR = 0.25
+"""Cross-entropy (nats) of a near-perfect forecast of this outcome; the rest is chance."""
+
+
+class Batch(NamedTuple):
+    """image, follow_up, inside [n, 24, 128, 128] (HU, noise-free HU clipped to tissue, 0/1); maps [n, 6, 24, 32, 32]
+    in their units (HU, HU, fractions); label [n] 0/1."""
+
+    image: Tensor
+    follow_up: Tensor
+    inside: Tensor
+    maps: Tensor
+    label: Tensor
+
+
+def voxel_weights(batch: Batch) -> Tensor:
+    """[n, 24, 128, 128]: 0 outside the skull, 1 inside, 4 where the image or its follow-up exceeds 50 HU (3x3 mean)."""
+    brighter = torch.maximum(batch.image.clamp(*TISSUE_HU), batch.follow_up)
+    hot = (F.avg_pool2d(brighter, 3, 1, 1) > HOT_HU).to(brighter.dtype)
+    return batch.inside * (1 + (HOT_WEIGHT - 1) * hot)
+
+
+def generation_loss(generated: Tensor, batch: Batch) -> Tensor:
+    """Weighted L1 / 5 HU + 0.2 (1 - SSIM), a scalar near 1 for a copy of the input."""
+    weights = voxel_weights(batch)
+    absolute = ((generated - batch.follow_up).abs() * weights).sum() / (weights.sum() + 1)
+    similarity = ssim(generated.clamp(*TISSUE_HU), batch.follow_up, batch.inside)
+    return absolute / L1_UNIT_HU + SSIM_WEIGHT * (1 - similarity)
+
+
+def ssim(a: Tensor, b: Tensor, inside: Tensor) -> Tensor:
+    """Mean structural similarity (Wang et al. 2004) in the slice over `inside`, 7x7 uniform windows every 3 voxels.
+
+    The dynamic range is 120 HU (-20..100).
+    """
+    c1, c2 = (0.01 * 120) ** 2, (0.03 * 120) ** 2
+
+    def local(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 7, 3)
+
+    mean_a, mean_b = local(a), local(b)
+    variance_a, variance_b = local(a * a) - mean_a**2, local(b * b) - mean_b**2
+    covariance = local(a * b) - mean_a * mean_b
+    numerator = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    index = numerator / ((mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2))
+    weights = local(inside)
+    return (index * weights).sum() / (weights.sum() + 1e-3)
+
+
+def classification_loss(logit: Tensor, label: Tensor) -> Tensor:
+    """Binary cross-entropy in nats with light label smoothing; logit and label [n]."""
+    return F.binary_cross_entropy_with_logits(logit, label * (1 - 2 * LABEL_SMOOTHING) + LABEL_SMOOTHING)
+
+
+def auxiliary_loss(map_logits: Tensor, batch: Batch) -> Tensor:
+    """Dense supervision of the six maps the simulator knows; map_logits and batch.maps [n, 6, 24, 32, 32].
+
+    HU maps by a smooth L1 that weighs lesions more, fractions by cross-entropy and a soft Dice term. These heads exist
+    only in training: the exported graph keeps the maps that the classification head reads, not the supervision.
+    """
+    inside = F.avg_pool2d(batch.inside, 4)
+    stained = inside + 5 * (batch.maps[:, 0] > 4).to(inside.dtype)
+    loss = map_logits.new_zeros(())
+    for index, name in enumerate(MAP_NAMES):
+        target, raw = batch.maps[:, index], map_logits[:, index]
+        if name in MAP_UNITS_HU:
+            error = F.smooth_l1_loss(F.softplus(raw), target / MAP_UNITS_HU[name], reduction="none", beta=0.3)
+            share = 1.0 if name == "iodine" else 0.5
+            loss = loss + share * (error * stained).sum() / (stained.sum() + 1)
+        else:
+            weights = inside + 4 * target
+            error = F.binary_cross_entropy_with_logits(raw, target, reduction="none")
+            loss = loss + 0.5 * (error * weights).sum() / (weights.sum() + 1)
+            fraction = torch.sigmoid(raw)
+            overlap = (2 * (fraction * target).sum() + 5) / ((fraction + target).sum() + 5)
+            loss = loss + 0.15 * (1 - overlap)
+    return loss

@@ -1,0 +1,174 @@
+"""The model card, written from metadata.json and evaluation.json: no figure in it is typed by hand."""
+
+from pathlib import Path
+from typing import Any, Dict
+
+from .generation_figures import METHODS
+
+METHOD_NAMES = {
+    "hemocast": "**hemocast**",
+    "no_change": "no change",
+    "no_change_denoised": "no change, 3x3 mean",
+    "cap_at_40": "cap at 40 HU",
+    "cap_at_40_denoised": "cap at 40 HU, 3x3 mean",
+}
+
+SUBSETS = {
+    "all": "All cases",
+    "bled": "Cases that bled",
+    "did_not_bleed": "Cases that did not bleed",
+    "blood_visible": "Cases with blood visible on the initial CT",
+}
+
+
+def write_model_card(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> None:
+    """Writes docs/README.md of the bundle."""
+    sections = [
+        heading(metadata, evaluation),
+        classification_section(evaluation),
+        generation_section(evaluation["generation"]),
+        calibration_section(metadata, evaluation),
+        LIMITS,
+    ]
+    (bundle / "docs").mkdir(exist_ok=True)
+    if (bundle / "docs" / "curves.png").exists():
+        sections.append("![Losses, GradNorm weights and validation AUC of the run](curves.png)\n")
+    (bundle / "docs" / "README.md").write_text("\n".join(sections))
+
+
+def heading(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
+    cohort = evaluation["cohort"]
+    file = next(iter(metadata["files"].values()))
+    mix = ", ".join(f"{count} {name}" for name, count in cohort["groups"].items())
+    return f"""# {metadata['name']} {metadata['version']}
+
+**{metadata['disclaimer']}**
+
+{metadata['description']}
+
+- Intended use: {metadata['intended_use']}
+- Trained on: {metadata['training_data']}
+- Measured on: {cohort['cases']} simulated cases (seeds {cohort['seeds'][0]} to {cohort['seeds'][1]}; {mix}) on \
+{len(cohort['heads'])} heads never trained on; prevalence {cohort['prevalence']:.2f}; {evaluation['date']}.
+- Input: HU on the model grid (`docs/bundle.md` of the repository); windows and calibration are inside the graph.
+- File: {file['bytes'] / 1e6:.1f} MB, SHA-256 `{file['sha256']}`. Licence {metadata['license']}.
+
+All figures: value (95 % interval over {evaluation['bootstrap']['resamples']} resamples of cases). One training run, \
+one seed; the intervals do not cover differences between runs or between heads.
+"""
+
+
+def classification_section(evaluation: Dict[str, Any]) -> str:
+    figures = evaluation["classification"]
+    rows = [forecast_row("**hemocast**", figures["hemocast"])]
+    if "density_regression" in figures["baselines"]:
+        rows.append(forecast_row("density features + logistic regression", figures["baselines"]["density_regression"]))
+    rows.append(forecast_row("blood visible now (perfect reader)", figures["baselines"]["blood_visible_rule"]))
+    rule = figures["baselines"]["max_hu_rule"]
+    name = f"highest density (accuracy of > {rule['threshold_hu']} HU)"
+    rows.append(f"| {name} | {cell(rule['auc'])} | {cell(rule['accuracy'])} | | |")
+    rows.append(forecast_row("ceiling: the simulator's true probability", figures["ceiling"]))
+    heads = "; ".join(f"head {head}: {cell(found['auc'])}" for head, found in figures["per_head"].items())
+    stain = figures["stain_only"]
+    text = [
+        "## Probability of hemorrhage\n",
+        "| | AUC | accuracy | Brier | ECE |\n| --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n",
+        f"- Distance to the ceiling (AUC): {cell(figures['regret_auc'])}.",
+        f"- Contrast staining without blood ({stain['cases']} cases, the hard ones): AUC {cell(stain['auc'])}, "
+        f"ceiling {cell(stain['ceiling_auc'])}.",
+        f"- By head: {heads}.",
+    ]
+    if "auc_over_density_regression" in figures:
+        gain = figures["auc_over_density_regression"]
+        text.append(f"- Over the logistic regression (AUC, paired): {cell(gain)}: {verdict(gain)}.")
+    return "\n".join(text) + "\n\n![ROC and calibration](discrimination.png)\n"
+
+
+def generation_section(generation: Dict[str, Any]) -> str:
+    text = [
+        "## Generated follow-up CT\n",
+        f"Against the {generation['target']}; hot region: initially above 50 HU inside the skull, plus 8 mm (defined "
+        f"without the truth, {generation['cases_with_hot_region']} cases have one).\n",
+    ]
+    for key, title in SUBSETS.items():
+        if not generation[key]["mae_brain"]:
+            continue
+        figures = generation[key]
+        text.append(f"{title}:\n")
+        text.append("| | hot region MAE, HU | ring bias, HU | brain MAE, HU | hyperdense volume error, mL |")
+        text.append("| --- | --- | --- | --- | --- |")
+        for method in METHODS:
+            values = [
+                cell(figures[name][method], 2) if method in figures[name] else ""
+                for name in ("mae_hot_8mm", "ring_bias", "mae_brain", "volume_error")
+            ]
+            text.append(f"| {METHOD_NAMES[method]} | " + " | ".join(values) + " |")
+        text.append(f"\n{losses_sentence(figures)}\n")
+    text.append("![Initial, generated, true follow-up](panel.png)\n")
+    return "\n".join(text)
+
+
+def losses_sentence(figures: Dict[str, Any]) -> str:
+    """Which baselines have a lower (or for the bias, nearer to zero) mean than the network, said outright."""
+    better = []
+    for name, title in (
+        ("mae_hot_8mm", "hot region MAE"),
+        ("ring_bias", "ring bias"),
+        ("mae_brain", "brain MAE"),
+        ("volume_error", "volume error"),
+    ):
+        if "hemocast" not in figures[name]:
+            continue
+        ours = abs(figures[name]["hemocast"]["value"])
+        ahead = [m for m in METHODS[1:] if abs(figures[name][m]["value"]) <= ours]
+        if ahead:
+            better.append(f"{title} ({', '.join(METHOD_NAMES[m] for m in ahead)})")
+    return "The network loses in: " + "; ".join(better) + "." if better else "No baseline has a lower mean."
+
+
+def calibration_section(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
+    calibration, figures = metadata["calibration"], metadata["calibration"]["figures"]
+    refit = metadata["training"]["last_layer_refit"]
+    penalty = "kept as trained" if refit["ridge"] is None else f"refitted on {refit['train_cases']} training cases"
+    return f"""## Calibration and out-of-distribution score
+
+- Last linear layer {penalty}: validation cross-entropy {refit['validation_nll_as_trained']:.3f} as trained, \
+{refit['validation_nll_refitted']:.3f} now. Chosen on the same cases as the temperature, so the figures of the next \
+line are slightly optimistic; those of the table above are not.
+- Temperature {calibration['temperature']:.3f} on {figures['cases']} validation cases: ECE \
+{figures['ece_before']:.3f} before, {figures['ece_after']:.3f} after; cross-entropy {figures['nll_before']:.3f} \
+before, {figures['nll_after']:.3f} after. Prevalence {calibration['prevalence']:.2f}.
+- Interval: {calibration['interval']['method']}
+- The out-of-distribution score (Mahalanobis distance of the pooled feature) is above its threshold \
+({metadata['ood']['threshold']:.2f}, {metadata['ood']['quantile']:.0%} of validation) in \
+{evaluation['ood_flagged_share']:.1%} of the measured cases. It flags, it does not refuse: every real head is unlike a \
+simulated one.
+"""
+
+
+LIMITS = """## Limits
+
+- Nothing here was measured on a patient. Figures describe simulated cases, whose outcome was drawn from a formula.
+- The generator is trained with an L1 loss, so it draws the median: a hemorrhage that is merely likely may be missing \
+from the picture while the probability is high. The picture illustrates; the probability is the forecast.
+- Few head anatomies: read the figures per head. Calibration holds at the stated prevalence only.
+- Voxels outside -20..100 HU (bone, air, metal, dense calcification) are returned unchanged.
+"""
+
+
+def forecast_row(name: str, figures: Dict[str, Any]) -> str:
+    return f"| {name} | " + " | ".join(cell(figures[key]) for key in ("auc", "accuracy", "brier", "ece")) + " |"
+
+
+def cell(figure: Dict[str, float], digits: int = 3) -> str:
+    """'0.912 (0.880 to 0.940)'."""
+    return f"{figure['value']:.{digits}f} ({figure['low']:.{digits}f} to {figure['high']:.{digits}f})"
+
+
+def verdict(gain: Dict[str, float]) -> str:
+    """What a paired interval allows one to say."""
+    if gain["low"] > 0:
+        return "better, the interval excludes zero"
+    if gain["high"] < 0:
+        return "worse, the interval excludes zero"
+    return "no difference proven, the interval includes zero"

@@ -1,0 +1,71 @@
+"""Convolutional building blocks for anisotropic CT: 5 mm between slices, 1.5 mm within them."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import SLICES
+
+
+class SliceMixing(nn.Module):
+    """Depthwise convolution with three taps across neighbouring slices, zero beyond the ends.
+
+    [n * 24, c, h, w] -> the same shape. Written as shifted multiply-adds on channels-last memory: on one CPU core that
+    is several times faster than a depthwise Conv3d and exports to plain operators. Starts as the identity.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        taps = torch.zeros(channels, 3)
+        taps[:, 1] = 1.0
+        self.taps = nn.Parameter(taps)
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = int(x.shape[2]), int(x.shape[3])
+        volume = x.permute(0, 2, 3, 1).reshape(-1, SLICES, height, width, self.channels)
+        nothing = volume[:, :1] * 0
+        below = torch.cat([nothing, volume[:, :-1]], 1)
+        above = torch.cat([volume[:, 1:], nothing], 1)
+        mixed = below * self.taps[:, 0] + volume * self.taps[:, 1] + above * self.taps[:, 2]
+        return mixed.reshape(-1, height, width, self.channels).permute(0, 3, 1, 2)
+
+
+class AnisotropicBlock(nn.Module):
+    """Residual block: 3x3 convolution in the slice, mixing across slices, 3x3 convolution in the slice.
+
+    [n * 24, c_in, h, w] -> [n * 24, c_out, h / stride, w / stride].
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+        self.enter_norm = nn.BatchNorm2d(channels_out)
+        self.across = SliceMixing(channels_out)
+        self.leave = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
+        self.leave_norm = nn.BatchNorm2d(channels_out)
+        same = channels_in == channels_out and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.enter_norm(self.enter(x)))
+        y = self.leave_norm(self.leave(self.across(y)))
+        return F.relu(y + self.shortcut(x))
+
+
+class FeedForward(nn.Module):
+    """Pre-norm residual MLP of a transformer block, x + MLP(LN x); [n, tokens, d] -> the same shape."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.widen = nn.Linear(dim, 2 * dim)
+        self.narrow = nn.Linear(2 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.narrow(F.relu(self.widen(self.norm(x))))
+
+
+def enlarge(x: Tensor) -> Tensor:
+    """Doubles rows and columns by repetition; a constant scale keeps traced shapes out of the exported graph."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -1,0 +1,62 @@
+"""The classification head: attention pooling at two scales, statistics of the predicted maps, one logit."""
+
+from typing import Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import MAP_MATRIX, SLICES, NetworkConfig
+from .statistics import STATISTIC_COUNT
+
+
+class ClassificationHead(nn.Module):
+    """One logit per volume, and where it looked.
+
+    Tokens are pooled with learned weights; the query side of those weights is carried through the shared attention map
+    to the keys, and the result, brought to 6 mm, is the log-prior of a second pooling over the decoder's fine features.
+    The weights of that second pooling are the `attention` output: they are used, not painted on afterwards.
+    """
+
+    def __init__(self, config: NetworkConfig, token_grid: Tuple[int, int, int], fine_channels: int) -> None:
+        super().__init__()
+        dim = config.token_dim
+        self.token_grid = token_grid
+        self.use_statistics = config.classification_statistics
+        self.fine_channels = fine_channels
+        self.token_score = nn.Linear(dim, 1)
+        self.fine_score = nn.Conv2d(fine_channels, 1, 1)
+        self.hidden = nn.Linear(2 * dim + fine_channels + STATISTIC_COUNT, 64)
+        self.dropout = nn.Dropout(config.dropout)
+        self.logit = nn.Linear(64, 1)
+        self.direct = nn.Linear(STATISTIC_COUNT, 1)
+
+    def forward(
+        self, tokens: Tensor, shared_map: Tensor, prior: Tensor, features: Tensor, statistics: Tensor, tissue: Tensor
+    ) -> Tuple[Tensor, Tensor]:
+        """tokens [n, t, d], shared_map [n, heads, t, t], prior [n, t], features [n * 24, c, 32, 32],
+        statistics [n, 22], tissue [n, 24, 32, 32] in 0..1 -> logit [n], attention [n, 24, 32, 32] (sums to 1)."""
+        pooling = (self.token_score(tokens)[..., 0] + 0.25 * torch.log(prior + 0.02)).softmax(-1)
+        looked_at = (pooling[:, None, :] @ shared_map.mean(1))[:, 0]
+        score = self.fine_score(features).reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
+        score = score + torch.log(self.to_fine_cells(looked_at) + 1e-5) + torch.log(tissue + 1e-4)
+        weights = score.reshape(-1, SLICES * MAP_MATRIX * MAP_MATRIX).softmax(-1)
+
+        fine = features.reshape(-1, SLICES, self.fine_channels, MAP_MATRIX * MAP_MATRIX)
+        fine = fine.permute(0, 1, 3, 2).reshape(-1, SLICES * MAP_MATRIX * MAP_MATRIX, self.fine_channels)
+        pooled_fine = (weights[:, None, :] @ fine)[:, 0]
+        pooled_tokens = (pooling[:, None, :] @ tokens)[:, 0]
+        if not self.use_statistics:
+            statistics = statistics * 0
+        summary = torch.cat([pooled_tokens, tokens.mean(1), pooled_fine, statistics], 1)
+        logit = self.logit(self.dropout(F.relu(self.hidden(summary)))) + self.direct(statistics)
+        return logit[:, 0], weights.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
+
+    def to_fine_cells(self, weights: Tensor) -> Tensor:
+        """[n, tokens] -> [n, 24, 32, 32]: bilinear in the slice, repeated across the slices of a token."""
+        depth, height, width = self.token_grid
+        planes = weights.reshape(-1, depth, height, width)
+        planes = F.interpolate(planes, scale_factor=float(MAP_MATRIX // height), mode="bilinear", align_corners=False)
+        repeats = SLICES // depth
+        planes = planes[:, :, None].expand(-1, depth, repeats, MAP_MATRIX, MAP_MATRIX)
+        return planes.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)

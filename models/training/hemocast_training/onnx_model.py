@@ -1,0 +1,87 @@
+"""From PyTorch to model.onnx, and the proof that both compute the same."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Dict, List
+
+import numpy as np
+import torch
+
+from .deployed import OUTPUTS, DeployedNetwork
+from .network.config import MATRIX, SLICES
+
+OPSET = 15
+PARITY_RELATIVE = 1e-3
+PARITY_ABSOLUTE = {"logit": 1e-4, "probability": 1e-5, "follow_up": 0.01, "attention": 1e-6, "ood_score": 1e-4}
+
+
+class OnnxRuntimeMissing(ImportError):
+    """onnxruntime is not importable; the message says how to install it."""
+
+
+def export_onnx(network: DeployedNetwork, path: Path) -> int:
+    """Writes the graph with a dynamic batch axis `n`; returns its size in bytes.
+
+    Constant folding stays off: it expands every small constant into the file. Windows, calibration and buffers are part
+    of the graph, so the consumer sends plain HU.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    example = torch.full((1, SLICES, MATRIX, MATRIX), 30.0)
+    names = ("image",) + OUTPUTS
+    options = {"dynamo": False} if "dynamo" in torch.onnx.export.__code__.co_varnames else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            (example,),
+            str(path),
+            opset_version=OPSET,
+            do_constant_folding=False,
+            input_names=["image"],
+            output_names=list(OUTPUTS),
+            dynamic_axes={name: {0: "n"} for name in names},
+            **options,
+        )
+    return os.path.getsize(path)
+
+
+def open_session(path: Path, threads: int = 1):
+    """An onnxruntime CPU session on a model file; OnnxRuntimeMissing with the install command where it is absent."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise OnnxRuntimeMissing(
+            f"onnxruntime is not installed for {sys.executable}: python3 -m venv --system-site-packages .venv && "
+            ".venv/bin/pip install -r requirements-test.txt"
+        ) from error
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+
+
+def infer(session, images: np.ndarray) -> Dict[str, np.ndarray]:
+    """Named outputs for float32 HU [n, 24, 128, 128]."""
+    return dict(zip(OUTPUTS, session.run(list(OUTPUTS), {"image": np.asarray(images, np.float32)})))
+
+
+@torch.no_grad()
+def check_parity(network: DeployedNetwork, session, batches: List[np.ndarray]) -> Dict[str, float]:
+    """Largest absolute difference of each output over batches of any size; ValueError beyond the tolerance.
+
+    Batches of different sizes prove that the batch axis is dynamic.
+    """
+    largest = {name: 0.0 for name in OUTPUTS}
+    for images in batches:
+        expected = network(torch.from_numpy(np.asarray(images, np.float32)))
+        found = infer(session, images)
+        for name, tensor in zip(OUTPUTS, expected):
+            actual, wanted = found[name], tensor.numpy()
+            allowed = PARITY_ABSOLUTE[name] + PARITY_RELATIVE * np.abs(wanted)
+            difference = np.abs(actual - wanted)
+            if actual.shape != wanted.shape or not (difference <= allowed).all():
+                raise ValueError(f"{name} differs between PyTorch and ONNX Runtime by up to {difference.max():.3g}.")
+            largest[name] = max(largest[name], float(difference.max()))
+    return largest

@@ -1,0 +1,190 @@
+"""The `simulate` command: a cohort of pairs as shards of .npz plus cohort.json; resumable, one process per --workers.
+
+A shard holds, for n pairs: initial, follow_up int16 [n, 24, 128, 128] HU; aux uint8 [n, 6, 24, 32, 32]; label, group
+uint8 [n]; bayes float32 [n]; head int16 [n]; seed int64 [n]. Meaning and units: docs/simulator.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import shlex
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+from tqdm import tqdm
+
+from .. import DISCLAIMER, __version__
+from ..anatomy import load_head
+from ..labels import HEADS
+from .pair import simulate_pair
+
+SHARD_SIZE = 50
+AUX_CHANNELS = ("iodine", "texture", "blood_initial", "blood_follow_up", "infarct", "ganglia")
+SEEDS_PER_COHORT = 10_000_000
+SPLIT_OFFSET = {"train": 0, "validation": 4_000_000, "test": 7_000_000}
+
+
+def case_seed(seed: int, split: str, index: int) -> int:
+    """Seed of one pair: cohorts with different seeds, and the splits of one seed, never share a patient."""
+    return seed * SEEDS_PER_COHORT + SPLIT_OFFSET[split] + index
+
+
+def case_head(seed: int, split: str) -> int:
+    """Which head of the split a pair is made from."""
+    return int(np.random.default_rng([seed, 0]).choice(HEADS[split]))
+
+
+def auxiliary_maps(pair: dict) -> np.ndarray:
+    """uint8 [6, 24, 32, 32] (AUX_CHANNELS): means over 4 x 4 voxels; HU as they are, fractions times 255.
+
+    `texture` is the standard deviation of iodine HU over those 4 x 4 voxels.
+    """
+    blocks = lambda layer: layer.reshape(24, 32, 4, 32, 4)
+    maps = []
+    for name in AUX_CHANNELS:
+        if name == "texture":
+            maps.append(blocks(pair["iodine"]).std(axis=(2, 4)))
+        else:
+            maps.append(blocks(pair[name]).mean(axis=(2, 4)) * (1.0 if name == "iodine" else 255.0))
+    return np.clip(np.rint(np.stack(maps)), 0, 255).astype(np.uint8)
+
+
+def make_shard(anatomy: Path, cache: Path, seeds: list[int], split: str) -> dict[str, np.ndarray]:
+    """Simulate the pairs of one shard; pairs of one head are made together, so that one head is in memory at a time."""
+    torch.set_num_threads(1)
+    heads = [case_head(seed, split) for seed in seeds]
+    rows: list[dict | None] = [None] * len(seeds)
+    for number in sorted(set(heads)):
+        head = load_head(anatomy, number, cache)
+        for index in (i for i, h in enumerate(heads) if h == number):
+            pair, _ = simulate_pair(head, seeds[index])
+            outcome = pair["outcome"]
+            rows[index] = {
+                "initial": np.rint(pair["initial"]).astype(np.int16),
+                "follow_up": np.rint(pair["follow_up"]).astype(np.int16),
+                "aux": auxiliary_maps(pair),
+                "label": np.uint8(outcome.label),
+                "bayes": np.float32(outcome.probability),
+                "group": np.uint8(outcome.group),
+                "head": np.int16(number),
+                "seed": np.int64(seeds[index]),
+            }
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+
+
+def write_shard(anatomy: Path, cache: Path, seeds: list[int], split: str, path: Path) -> int:
+    """Simulate and write one shard; the file appears only when complete. Returns the number of pairs."""
+    shard = make_shard(anatomy, cache, seeds, split)
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(partial, **shard)
+    partial.replace(path)
+    return len(seeds)
+
+
+def simulate_cohort(anatomy: Path, cache: Path, split: str, seed: int, count: int, out: Path, workers: int) -> dict:
+    """Write the cohort's missing shards and its cohort.json; returns the latter."""
+    out.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    for number, start in enumerate(range(0, count, SHARD_SIZE)):
+        path = out / ("shard-%04d.npz" % number)
+        seeds = [case_seed(seed, split, i) for i in range(start, min(start + SHARD_SIZE, count))]
+        jobs.append((path, seeds))
+    todo = [(path, seeds) for path, seeds in jobs if not _is_complete(path, seeds)]
+    done = count - sum(len(seeds) for _, seeds in todo)
+    with tqdm(total=count, initial=done, unit="pair", desc="simulate %s" % split, smoothing=0.05) as bar:
+        if workers <= 1:
+            for path, seeds in todo:
+                bar.update(write_shard(anatomy, cache, seeds, split, path))
+        else:
+            with ProcessPoolExecutor(workers) as pool:
+                tasks = [pool.submit(write_shard, anatomy, cache, seeds, split, path) for path, seeds in todo]
+                for task in as_completed(tasks):
+                    bar.update(task.result())
+    return _describe(out, [path for path, _ in jobs], split, seed)
+
+
+def _is_complete(path: Path, seeds: list[int]) -> bool:
+    if not path.is_file():
+        return False
+    with np.load(path) as shard:
+        if shard["seed"].tolist() != seeds:
+            raise ValueError("%s belongs to another cohort (its seeds differ); choose an empty --out" % path)
+    return True
+
+
+def ceiling(bayes: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """What a reader who knew the true probability would score: AUC on these labels, and expected accuracy."""
+    from sklearn.metrics import roc_auc_score
+
+    auc = float(roc_auc_score(label, bayes)) if 0 < label.mean() < 1 else float("nan")
+    return {"auc": auc, "accuracy": float(((bayes > 0.5) == label).mean()),
+            "expected_accuracy": float(np.maximum(bayes, 1 - bayes).mean())}
+
+
+def _describe(out: Path, paths: list[Path], split: str, seed: int) -> dict:
+    columns = {key: [] for key in ("label", "bayes", "group", "head", "seed")}
+    for path in paths:
+        with np.load(path) as shard:
+            for key in columns:
+                columns[key].append(shard[key])
+    columns = {key: np.concatenate(parts) for key, parts in columns.items()}
+    note = {
+        "disclaimer": DISCLAIMER,
+        "command": "python3 -m hemocast_training " + " ".join(shlex.quote(word) for word in sys.argv[1:]),
+        "version": __version__,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "split": split,
+        "seed": seed,
+        "count": int(columns["label"].size),
+        "case_seeds": [int(columns["seed"].min()), int(columns["seed"].max())],
+        "heads": {str(h): int(n) for h, n in zip(*np.unique(columns["head"], return_counts=True))},
+        "groups": {name: int((columns["group"] == g).sum()) for g, name in enumerate(("none", "stain only", "blood visible"))},
+        "prevalence": float(columns["label"].mean()),
+        "ceiling": ceiling(columns["bayes"], columns["label"]),
+    }
+    (out / "cohort.json").write_text(json.dumps(note, indent=2) + "\n")
+    return note
+
+
+def default_cache() -> Path:
+    """Where built heads are kept between runs."""
+    return Path.home() / ".cache" / "hemocast" / "anatomy"
+
+
+def add_anatomy_arguments(parser: argparse.ArgumentParser) -> None:
+    """The two options of every command that needs heads."""
+    parser.add_argument("--anatomy", type=Path, required=True, help="folder of the SynthSeg training label maps")
+    parser.add_argument("--anatomy-cache", type=Path, default=default_cache(), help="where built heads are kept")
+
+
+def add_parser(subparsers) -> None:
+    """`simulate`."""
+    parser = subparsers.add_parser("simulate", help="simulate a cohort of scan pairs")
+    add_anatomy_arguments(parser)
+    parser.add_argument("--split", choices=[*HEADS, "all"], required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--count", type=int, required=True, help="number of pairs (for each split when --split all)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the shards (a folder per split when --split all)")
+    parser.add_argument("--workers", type=int, default=1, help="processes; each uses one thread and about 1 GB")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `simulate`."""
+    if arguments.count < 1:
+        raise ValueError("--count must be at least 1")
+    splits = list(HEADS) if arguments.split == "all" else [arguments.split]
+    for split in splits:
+        out = arguments.out / split if arguments.split == "all" else arguments.out
+        note = simulate_cohort(
+            arguments.anatomy, arguments.anatomy_cache, split, arguments.seed, arguments.count, out, arguments.workers
+        )
+        print("%s: %d pairs, prevalence %.2f, ceiling AUC %.3f, accuracy %.3f" % (
+            out, note["count"], note["prevalence"], note["ceiling"]["auc"], note["ceiling"]["accuracy"]))
+    return 0

@@ -1,0 +1,171 @@
+"""Infarct, contrast staining, blood and incidental findings, as maps over tissue points.
+
+Maps are torch float32 [slices, rows, columns]; HU are added to tissue, fractions lie in 0..1.
+Physics: HU = tissue - edema(t) + 25 * iodine(t) + f_blood(t) * (HU_blood - tissue).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .fields import RandomField, rise
+from .geometry import HeadInScanner, rotation
+from .patient import Patient
+
+IODINE_CEILING_HU = 88.0  # with tissue at 38 the brightest staining stays near 120 HU, below bone
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """The anatomy at a set of points: tissue coordinates [3, ...], mm below the inner table, and the maps read there."""
+
+    points: torch.Tensor
+    depth: torch.Tensor
+    hu: torch.Tensor
+    csf: torch.Tensor
+    grey: torch.Tensor
+    white: torch.Tensor
+    ganglia: torch.Tensor
+    mca: torch.Tensor
+    ventricle: torch.Tensor
+
+    @property
+    def brain(self) -> torch.Tensor:
+        return (self.grey + self.white).clamp(0.0, 1.0)
+
+
+class Lesions:
+    """Paints one patient's lesions; the random textures are fixed to the tissue, so both scans show the same ones."""
+
+    def __init__(self, patient: Patient, head: HeadInScanner):
+        self.patient, self.head = patient, head
+        self._reaches_ventricle: dict[float, bool] = {}
+        random = np.random.default_rng([patient.seed, 4])
+        self._patches = RandomField(random, 4, 8.0, 4.0)  # infarct edge, stained cortex, hottest core, clot surface
+        self._grain = RandomField(random, 2, 2.6, 2.5)  # petechiae, lumps
+
+    def textures(self, tissue: Tissue) -> tuple[torch.Tensor, torch.Tensor]:
+        """The patch fields [4, ...] and the grain fields [2, ...] at the points."""
+        return self._patches.at(tissue.points), self._grain.at(tissue.points)
+
+    def lesion_side(self, tissue: Tissue) -> torch.Tensor:
+        """1 in the hemisphere of the occluded artery, 0 in the other."""
+        return rise(self.patient.side * tissue.points[2], 2.5)
+
+    def infarct(self, tissue: Tissue, patches: torch.Tensor, growth: float = 0.0) -> torch.Tensor:
+        """Fraction of infarcted tissue. growth: added extent, 0..1; the core in the basal ganglia goes first."""
+        extent = self.patient.infarct_extent
+        if extent == 0:
+            return torch.zeros_like(tissue.hu)
+        reached = patches[0] + 0.8 * tissue.ganglia - (1.0 - 2.1 * min(1.0, extent + growth))
+        return tissue.mca * self.lesion_side(tissue) * rise(reached, 0.25) * tissue.brain
+
+    def staining(self, tissue: Tissue, infarct: torch.Tensor, patches: torch.Tensor, grain: torch.Tensor) -> torch.Tensor:
+        """Iodine on the initial scan in HU: basal ganglia and gyral cortex of the infarct, solid or petechial."""
+        patient = self.patient
+        if patient.iodine_hu == 0:
+            return torch.zeros_like(tissue.hu)
+        side = self.lesion_side(tissue)
+        deep = tissue.ganglia * side * (0.3 + 0.7 * rise(patches[1] + 1.1 + 0.8 * patient.spread, 0.25))
+        gyral = tissue.grey * tissue.mca * side * rise(patches[1] - 0.55 + 0.75 * patient.spread, 0.2)
+        where = patient.ganglia_weight * deep + patient.cortex_weight * gyral
+        where = where * (0.15 + 0.85 * infarct) / max(patient.ganglia_weight, patient.cortex_weight)
+        solid = 1.0 / (1.0 + math.exp(-1.7 * patient.solidity))
+        petechial = 1.3 * rise(grain[0] - 0.25, 0.18)
+        texture = solid * (1.0 + 0.12 * grain[0]) + (1.0 - solid) * petechial
+        core = 1.0 + patient.hot_core * torch.exp(-(((patches[2] - 1.2) / 0.6) ** 2))
+        iodine = patient.iodine_hu * (where * texture * core).clamp(0.0, 2.0)
+        if patient.sulcal_contrast_hu > 0:
+            sulci = tissue.csf * (1.0 - tissue.ventricle) * tissue.mca * side * rise(patches[1] - 0.5, 0.25)
+            iodine = iodine + patient.sulcal_contrast_hu * sulci
+        return IODINE_CEILING_HU * torch.tanh(iodine / IODINE_CEILING_HU)
+
+    def clot_center(self) -> np.ndarray:
+        """Tissue coordinates of the hematoma of the initial scan: lentiform nucleus or lateral lobe."""
+        patient = self.patient
+        lentiform = self.head.landmark("lentiform_left" if patient.side > 0 else "lentiform_right")
+        jitter = np.array(patient.clot_offset)
+        if patient.clot_deep:
+            return lentiform + jitter * [4.0, 6.0, 3.0]
+        return lentiform + [14.0, 10.0, patient.side * 19.0] + jitter * [10.0, 16.0, 4.0]
+
+    def clot(self, place: torch.Tensor, tissue: Tissue, center, volume_ml: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """A lobulated hematoma: (fraction of blood, fraction of the edematous rim around it).
+
+        place: points [3, ...] before the hematoma displaced them; tissue: what is seen there now.
+        """
+        patient = self.patient
+        patches, grain = self._patches.at(place), self._grain.at(place)
+        radius = (volume_ml * 1000 * 3 / (4 * math.pi)) ** (1 / 3) * 0.82
+        offset = place - torch.tensor(center, dtype=torch.float32).view(3, 1, 1, 1)
+        turned = torch.einsum("ij,jdhw->idhw", rotation(*patient.clot_turn), offset)
+        scaled = turned / (torch.tensor(patient.clot_axes, dtype=torch.float32).view(3, 1, 1, 1) * radius)
+        shape = torch.sqrt((scaled**2).sum(0) + 1e-6)
+        for z, y, x, size in patient.clot_lobes:
+            lobe = scaled - torch.tensor([z, y, x], dtype=torch.float32).view(3, 1, 1, 1) * 1.05
+            shape = torch.minimum(shape, torch.sqrt((lobe**2).sum(0) + 1e-6) / size)
+        shape = shape + 0.30 * patches[3] + 0.13 * grain[1]
+        # It lies in the brain: neither in the skull nor as a layer under it.
+        inside = (tissue.brain + tissue.csf).clamp(0.0, 1.0) * rise(tissue.depth - 4.0, 1.0)
+        blood = rise(1.0 - shape, 0.9 / radius) * inside
+        rim = rise(1.32 - shape, 1.6 / radius) * tissue.brain
+        return blood, (rim - blood).clamp(min=0.0)
+
+    def blood_density(self, tissue: Tissue, center, volume_ml: float, hu: float, grain: torch.Tensor) -> torch.Tensor:
+        """HU of the blood: uneven, and layered when it has not clotted (plasma above, cells settled to the back)."""
+        density = hu + 3.5 * grain[1]
+        if self.patient.fluid_level and volume_ml > 8:
+            density = density + 12.0 * torch.tanh((tissue.points[1] - float(center[1]) - 2.0) / 1.2) - 6.0
+        return density
+
+    def ventricular_blood(self, tissue: Tissue, clot: torch.Tensor, volume_ml: float) -> torch.Tensor:
+        """Fraction of blood that broke into the ventricles and settled in their back parts (patient lies supine)."""
+        if not self.patient.into_ventricle or volume_ml < 10:
+            return torch.zeros_like(clot)
+        # Decided once for each hematoma, on the first view of it (the whole head on the model grid), so that slices
+        # rendered one by one later agree.
+        if volume_ml not in self._reaches_ventricle:
+            self._reaches_ventricle[volume_ml] = float((clot * tissue.ventricle).sum()) > 0.0
+        if not self._reaches_ventricle[volume_ml]:
+            return torch.zeros_like(clot)
+        level = self.head.landmark("glomus_left")[1] + 24.0 - min(volume_ml, 40.0) * 0.5
+        own_side = 0.25 + 0.75 * self.lesion_side(tissue)
+        return rise(tissue.ventricle - 0.5, 0.12) * rise(tissue.points[1] - level, 1.0) * own_side
+
+    def incidental(self, tissue: Tissue, near_ventricle: torch.Tensor, patches, grain) -> torch.Tensor:
+        """Tissue HU with age, calcification, an old infarct, and vascular contrast, before anything acute."""
+        patient, z_y_x = self.patient, tissue.points
+        hu = tissue.hu - patient.leukoaraiosis_hu * tissue.white * near_ventricle
+        hu = hu + patient.vascular_contrast_hu * 0.12 * tissue.grey
+        if patient.old_infarct is not None:
+            z, y, x, radius = patient.old_infarct
+            distance = _distance(z_y_x, (z, y, x)) / radius + 0.45 * patches[3] + 0.15 * grain[1]
+            scar = rise(1.0 - distance, 0.12) * (tissue.brain + tissue.csf)
+            hu = hu * (1.0 - scar) + 9.0 * scar
+        for name, strength in patient.calcification_hu.items():
+            size = {"pineal": 3.0, "glomus": 4.5, "lentiform": 5.0}[name.partition("_")[0]]
+            place = self.head.landmark(name)
+            if name.startswith("lentiform"):
+                place = place + [0.0, 4.0, -2.0 * np.sign(place[2])]  # the pallidum, its inner part
+            distance = _distance(z_y_x, place) / size + 0.25 * grain[1]
+            hu = hu + strength * rise(0.8 - distance, 0.14) * (tissue.brain + tissue.csf).clamp(0.0, 1.0)
+        return hu
+
+    def dense_artery(self, tissue: Tissue) -> torch.Tensor:
+        """Fraction of thrombus or contrast in the horizontal part of the middle cerebral artery."""
+        z, y, x = self.head.landmark("chiasm")
+        side = self.patient.side
+        lateral = side * (tissue.points[2] - x)
+        curve_z = z - 1.0 + 0.05 * lateral
+        curve_y = y + 4.0 - 0.006 * (lateral - 8.0) ** 2
+        away = torch.sqrt((tissue.points[0] - curve_z) ** 2 + (tissue.points[1] - curve_y) ** 2)
+        along = rise(lateral - 8.0, 1.0) * rise(26.0 - lateral, 1.0)
+        return rise(1.7 - away, 0.4) * along
+
+
+def _distance(points: torch.Tensor, center) -> torch.Tensor:
+    return torch.sqrt(sum((points[axis] - float(center[axis])) ** 2 for axis in range(3)) + 1e-6)

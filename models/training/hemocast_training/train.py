@@ -1,0 +1,237 @@
+"""Trains the dual-task network for a given time: `python3 -m hemocast_training train`.
+
+A run is a folder: config.json (everything that decided the result), log.jsonl (one line per epoch), curves.png and
+checkpoint.pt (weights, EMA, optimizer, GradNorm, random state). Started again with the same --out it goes on.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from . import DISCLAIMER, __version__
+from .augmentation import augment
+from .data import Cohort
+from .ema import ExponentialAverage
+from .gradnorm import GradNorm
+from .losses import (
+    CLASSIFICATION_FLOOR,
+    SHARE_OF_FLOOR,
+    Batch,
+    auxiliary_loss,
+    classification_loss,
+    generation_loss,
+)
+from .metrics import auc
+from .network import NetworkConfig, TinyNetwork
+from .network.generator import TISSUE_HU
+from .optimization import learning_rate, make_optimizer
+from .plots import plot_curves
+
+LOSSES = ("generation", "classification", "auxiliary")
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """`train`: the network from simulated pairs, for --minutes of wall time."""
+    parser = subparsers.add_parser("train", help="train the network for a given time", description=__doc__)
+    parser.add_argument("--train", required=True, help="cohort folder; shards that appear later are picked up")
+    parser.add_argument("--validation", required=True, help="cohort folder of heads that are not trained on")
+    parser.add_argument("--out", required=True, help="run folder; an existing one is continued")
+    parser.add_argument("--minutes", type=float, required=True, help="wall time of the run, earlier parts included")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--epoch-pairs", type=int, default=400, help="an epoch ends after at most this many pairs")
+    parser.add_argument("--validate", type=int, default=120, help="validation cases looked at after each epoch")
+    parser.add_argument("--no-interactive", action="store_true", help="ablation: one attention map per decoder")
+    parser.add_argument("--no-self-attention", action="store_true", help="ablation: convolution instead")
+    parser.add_argument("--no-density-bias", action="store_true", help="ablation: attention without the density prior")
+    parser.add_argument("--no-gradnorm", action="store_true", help="ablation: both losses weigh 1")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains and prints where the run is; 0 on success."""
+    torch.set_num_threads(arguments.threads)
+    network = NetworkConfig(
+        interactive=not arguments.no_interactive,
+        self_attention=not arguments.no_self_attention,
+        density_bias=not arguments.no_density_bias,
+    )
+    train = Cohort(arguments.train).require(arguments.batch)
+    validation = Cohort(arguments.validation, limit=arguments.validate).require(2)
+    trainer = Trainer(train, validation, Path(arguments.out), network, vars(arguments))
+    trainer.train(arguments.minutes * 60)
+    print(f"{arguments.out}: {trainer.steps} steps, {trainer.seconds / 60:.1f} min. {DISCLAIMER}")
+    return 0
+
+
+class Trainer:
+    """One run: the network, its average, the two tasks' balance and what is needed to go on after an interruption."""
+
+    def __init__(
+        self, train: Cohort, validation: Cohort, out: Path, network: NetworkConfig, options: Dict[str, object]
+    ) -> None:
+        self.train_cohort, self.validation, self.out = train, validation, out
+        self.options = {key: value for key, value in options.items() if isinstance(value, (int, float, str, bool))}
+        seed = int(options.get("seed", 0))
+        torch.manual_seed(seed)
+        self.rng = np.random.default_rng(seed)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network_config = network
+        self.model = TinyNetwork(network).to(self.device)
+        self.average = ExponentialAverage(self.model)
+        self.optimizer = make_optimizer(self.model, float(options.get("rate", 2e-3)))
+        self.peak_rate = float(options.get("rate", 2e-3))
+        self.batch_size = int(options.get("batch", 4))
+        self.epoch_pairs = int(options.get("epoch_pairs", 400))
+        self.balance: Optional[GradNorm] = None
+        self.use_gradnorm = not options.get("no_gradnorm", False)
+        self.steps, self.epochs, self.pairs_seen, self.seconds = 0, 0, 0, 0.0
+        self.history: List[dict] = []
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / "checkpoint.pt").exists():
+            self.restore()
+
+    def train(self, budget_seconds: float) -> None:
+        """Trains until `budget_seconds` of wall time are spent, over all parts of the run together."""
+        self.write_config(budget_seconds)
+        while self.seconds < budget_seconds:
+            started = time.monotonic()
+            self.train_cohort.refresh()
+            self.validation.refresh()
+            record = self.epoch(started, budget_seconds)
+            record["validation_auc"] = self.validate()
+            self.seconds += time.monotonic() - started
+            record["minutes"] = round(self.seconds / 60, 2)
+            self.history.append(record)
+            self.save()
+            tqdm.write(json.dumps(record))
+
+    def epoch(self, started: float, budget_seconds: float) -> dict:
+        """One pass over a random part of the pairs; returns the mean losses and the balance at its end."""
+        self.model.train()
+        order = self.rng.permutation(len(self.train_cohort))[: self.epoch_pairs]
+        starts = range(0, len(order) - self.batch_size + 1, self.batch_size)
+        sums, weights = np.zeros(len(LOSSES)), torch.ones(2)
+        done = 0
+        with tqdm(starts, desc=f"epoch {self.epochs + 1}", unit="batch", mininterval=5) as progress:
+            for start in progress:
+                spent = (self.seconds + time.monotonic() - started) / budget_seconds
+                if spent >= 1:
+                    break
+                batch = augment(self.train_cohort.batch(order[start : start + self.batch_size]), self.rng)
+                values, weights = self.step(Batch(*(x.to(self.device) for x in batch)), spent)
+                sums += values
+                done += 1
+                progress.set_postfix(
+                    **{name: f"{value / done:.3f}" for name, value in zip(LOSSES, sums)},
+                    weights="/".join(f"{w:.2f}" for w in weights.tolist()),
+                )
+        self.epochs += 1
+        means = sums / max(1, done)
+        return {
+            "epoch": self.epochs,
+            "pairs_available": len(self.train_cohort),
+            "pairs_seen": self.pairs_seen,
+            **{name: round(float(value), 5) for name, value in zip(LOSSES, means)},
+            "gradnorm": [round(float(w), 4) for w in weights],
+        }
+
+    def step(self, batch: Batch, spent: float) -> tuple:
+        """One optimisation step at `spent` (0..1) of the budget; returns the three losses and the two task weights."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.peak_rate, self.steps, spent)
+        output = self.model(batch.image)
+        generation = generation_loss(output.generated, batch)
+        classification = classification_loss(output.logit, batch.label)
+        auxiliary = auxiliary_loss(output.map_logits, batch)
+        weights = self.task_weights(generation, classification, batch).to(self.device)
+        loss = weights[0] * generation + weights[1] * classification + auxiliary
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        self.optimizer.step()
+        self.average.update(self.model)
+        self.steps += 1
+        self.pairs_seen += len(batch.label)
+        return np.array([generation.item(), classification.item(), auxiliary.item()]), weights.detach().cpu()
+
+    def task_weights(self, generation: torch.Tensor, classification: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """[2] weights of generation and classification: GradNorm every tenth step, or 1 and 1."""
+        if not self.use_gradnorm:
+            return torch.ones(2)
+        if self.balance is None:
+            unchanged = float(generation_loss(batch.image.clamp(*TISSUE_HU), batch))
+            start = (max(unchanged, float(generation)), max(float(np.log(2)), float(classification)))
+            self.balance = GradNorm(start, (SHARE_OF_FLOOR * unchanged, CLASSIFICATION_FLOOR))
+        if self.steps % 10 == 0:
+            self.balance.update((generation, classification), self.model.last_shared_weight)
+        return self.balance.current()
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """AUC of the averaged network on the validation cases."""
+        model = self.average.model.eval()
+        logits = [model(images.to(self.device)).logit.cpu() for images in self.validation.images(2)]
+        labels = self.validation.values("label")
+        return round(auc(labels, torch.cat(logits).numpy()), 4)
+
+    def write_config(self, budget_seconds: float) -> None:
+        config = {
+            "disclaimer": DISCLAIMER,
+            "version": __version__,
+            "torch": torch.__version__,
+            "device": str(self.device),
+            "minutes": budget_seconds / 60,
+            "options": self.options,
+            "network": self.network_config.to_json(),
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+        }
+        (self.out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+    def save(self) -> None:
+        """Writes the checkpoint through a temporary file, so that an interruption leaves the previous one."""
+        state = {
+            "network_config": self.network_config.to_json(),
+            "model": self.model.state_dict(),
+            "average": self.average.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "gradnorm": self.balance.state_dict() if self.balance else None,
+            "rng": self.rng.bit_generator.state,
+            "torch_rng": torch.get_rng_state(),
+            "progress": [self.steps, self.epochs, self.pairs_seen, self.seconds],
+            "history": self.history,
+            "heads": sorted(set(self.train_cohort.values("head").tolist())),
+            "options": self.options,
+        }
+        partial = self.out / "checkpoint.partial"
+        torch.save(state, partial)
+        os.replace(partial, self.out / "checkpoint.pt")
+        (self.out / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in self.history))
+        plot_curves(self.history, self.out / "curves.png")
+
+    def restore(self) -> None:
+        """Continues from the checkpoint of the run folder; ValueError where it belongs to another network."""
+        state = torch.load(self.out / "checkpoint.pt", map_location="cpu")
+        if state["network_config"] != self.network_config.to_json():
+            raise ValueError(f"{self.out} holds a run of another network configuration: choose another --out.")
+        self.model.load_state_dict(state["model"])
+        self.average.model.load_state_dict(state["average"])
+        self.average.updates = state["progress"][0]
+        self.optimizer.load_state_dict(state["optimizer"])
+        if state["gradnorm"]:
+            self.balance = GradNorm(state["gradnorm"]["initial"].tolist(), state["gradnorm"]["floors"].tolist())
+            self.balance.load_state_dict(state["gradnorm"])
+        self.rng.bit_generator.state = state["rng"]
+        torch.set_rng_state(state["torch_rng"])
+        self.steps, self.epochs, self.pairs_seen, self.seconds = state["progress"]
+        self.history = state["history"]

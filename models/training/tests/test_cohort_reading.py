@@ -1,0 +1,80 @@
+"""Reading a cohort that is still being simulated, and the inside of the skull."""
+
+import numpy as np
+import pytest
+
+from hemocast_training.data import Cohort, CohortError
+from hemocast_training.intracranial import intracranial_mask
+from hemocast_training.regions import SPACING_MM, hyperdense_volume, judged_regions
+
+from synthetic import toy_pair, write_toy_cohort
+
+
+def test_shards_that_appear_during_training_are_picked_up(tmp_path):
+    cohort = Cohort(write_toy_cohort(tmp_path / "cohort", 4, seed=1, per_shard=2))
+    assert len(cohort) == 4
+    write_toy_cohort(tmp_path / "cohort", 6, seed=1, per_shard=2)
+    assert cohort.refresh() == 2 and len(cohort) == 6
+
+
+def test_a_half_written_shard_waits_for_the_next_epoch(tmp_path):
+    folder = write_toy_cohort(tmp_path / "cohort", 2, seed=1)
+    whole = (folder / "shard-0000.npz").read_bytes()
+    (folder / "shard-0001.npz").write_bytes(whole[: len(whole) // 2])
+    cohort = Cohort(folder)
+    assert len(cohort) == 2
+    (folder / "shard-0001.npz").write_bytes(whole)
+    assert cohort.refresh() == 2
+
+
+def test_a_batch_is_in_the_units_of_the_losses(tmp_path):
+    batch = Cohort(write_toy_cohort(tmp_path / "cohort", 2, seed=1)).batch([1, 0])
+    assert batch.image.shape == (2, 24, 128, 128) and batch.maps.shape == (2, 6, 24, 32, 32)
+    assert -20 <= batch.follow_up.min() and batch.follow_up.max() <= 100
+    assert batch.maps[:, 2:].max() <= 1 and batch.maps[:, 0].max() > 5
+
+
+def test_a_missing_folder_a_foreign_grid_and_too_few_pairs_are_refused_with_what_to_do(tmp_path):
+    with pytest.raises(CohortError, match="simulate"):
+        Cohort(tmp_path / "nowhere")
+    folder = write_toy_cohort(tmp_path / "cohort", 2, seed=1)
+    with pytest.raises(CohortError, match="at least 5"):
+        Cohort(folder).require(5)
+    with np.load(folder / "shard-0000.npz") as shard:
+        arrays = dict(shard)
+    arrays["initial"] = arrays["initial"][:, :16]
+    np.savez(folder / "shard-0001.npz", **arrays)
+    with pytest.raises(CohortError, match="model grid"):
+        Cohort(folder)
+
+
+def test_the_inside_of_the_skull_is_brain_and_nothing_else():
+    image = toy_pair(np.random.default_rng(3))["initial"].astype(np.float32)
+    inside = intracranial_mask(image)
+    assert inside[12, 64, 64] and not inside[12, 2, 2]
+    assert not inside[:3].any()
+    assert (image[inside] < 140).mean() > 0.99
+    assert inside[12].sum() > 0.6 * ((image[12] < 100) & (image[12] > 0)).sum()
+
+
+def test_a_gap_in_the_skull_does_not_let_the_outside_in():
+    image = toy_pair(np.random.default_rng(3))["initial"].astype(np.float32)
+    opened = image.copy()
+    opened[12, :20, 62:66] = 30.0
+    assert intracranial_mask(opened)[12].sum() == pytest.approx(intracranial_mask(image)[12].sum(), rel=0.1)
+
+
+def test_an_image_without_a_skull_has_no_inside():
+    assert not intracranial_mask(np.full((24, 128, 128), -1000.0, np.float32)).any()
+
+
+def test_the_judged_region_is_the_hot_lesion_and_eight_millimetres_around_it():
+    image = np.full((24, 128, 128), 35.0, np.float32)
+    image[12, 60:70, 60:70] = 70.0
+    image[5, 20, 20] = 95.0
+    regions = judged_regions(image, np.ones(image.shape, bool))
+    assert regions.hot[12, 65, 65] and not regions.hot[5].any()
+    assert regions.ring[12, 65, 74] and not regions.judged[12, 65, 80]
+    assert regions.ring[13, 65, 65] and not regions.judged[14, 65, 65]
+    assert not (regions.hot & regions.ring).any()
+    assert hyperdense_volume(image, regions.hot) == pytest.approx(regions.hot.sum() * np.prod(SPACING_MM) / 1000)

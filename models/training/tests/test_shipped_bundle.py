@@ -1,0 +1,74 @@
+"""The bundle in the repository: it is what its metadata says, it does what its golden vectors say, it beats chance."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hemocast_training.bundle import MODEL_FILE, read_metadata
+from hemocast_training.onnx_model import infer, open_session
+from hemocast_training.resample import resampling_weights
+
+from runtime import need_onnxruntime
+
+BUNDLE = Path(__file__).resolve().parents[2] / "hemocast-tiny"
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return json.loads((BUNDLE / "golden" / "golden.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    return json.loads((BUNDLE / "evaluation.json").read_text())
+
+
+def test_every_weight_file_has_the_hash_and_size_of_the_metadata():
+    metadata = read_metadata(BUNDLE)
+    assert metadata["disclaimer"] == "Research use only, trained on simulated data, not a medical device."
+    assert metadata["files"][MODEL_FILE]["bytes"] == (BUNDLE / MODEL_FILE).stat().st_size <= 5_000_000
+
+
+def test_on_heads_it_never_saw_it_is_better_than_chance_and_says_how_far_from_the_ceiling(evaluation):
+    figures = evaluation["classification"]
+    assert figures["hemocast"]["auc"]["low"] > 0.5
+    assert figures["ceiling"]["auc"]["value"] > figures["hemocast"]["auc"]["value"]
+    assert evaluation["cohort"]["cases"] >= 200
+    assert not set(evaluation["cohort"]["heads"]) & set(read_metadata(BUNDLE)["training"]["heads"])
+
+
+def test_the_evaluation_and_the_card_belong_to_this_very_model(evaluation):
+    metadata = read_metadata(BUNDLE)
+    assert evaluation["bundle"]["sha256"] == metadata["files"][MODEL_FILE]["sha256"]
+    card = (BUNDLE / "docs" / "README.md").read_text()
+    assert metadata["files"][MODEL_FILE]["sha256"] in card
+    assert f"{evaluation['classification']['hemocast']['auc']['value']:.3f}" in card
+    assert metadata["disclaimer"] in card
+
+
+def test_the_start_check_is_met(golden):
+    need_onnxruntime()
+    packed = (BUNDLE / "golden" / golden["start_check"]["input"]).read_bytes()
+    image = np.frombuffer(gzip.decompress(packed), "<i2").reshape(1, 24, 128, 128).astype(np.float32)
+    outputs = infer(open_session(BUNDLE / MODEL_FILE), image)
+    assert outputs["logit"][0] == pytest.approx(golden["start_check"]["logit"], abs=golden["tolerance"]["logit"])
+    flat = outputs["follow_up"][0].ravel()
+    for index, hu in golden["start_check"]["follow_up"]["samples"]:
+        assert flat[index] == pytest.approx(hu, abs=golden["tolerance"]["follow_up_hu"])
+
+
+def test_golden_weights_are_those_of_the_resampler(golden):
+    for case in golden["weights"]:
+        weights = resampling_weights(np.array(case["positions"]), np.array(case["outputs"]), case["spacing"])
+        assert np.allclose(weights, np.array(case["weights"]), atol=golden["tolerance"]["weight"], rtol=0)
+
+
+def test_there_are_dicom_cases_straight_and_tilted(golden):
+    assert len(golden["dicom"]) >= 2
+    root = BUNDLE.parents[1]
+    for case in golden["dicom"]:
+        assert (root / case["folder"]).is_dir()
+        assert 0 < case["probability"] < 1 and len(case["center_mm"]) == 3

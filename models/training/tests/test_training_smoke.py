@@ -1,0 +1,179 @@
+"""From pairs to a bundle in one go, on toy heads: losses fall, a stopped run goes on, the graph computes the same."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from hemocast_training.__main__ import main
+from hemocast_training import refit
+from hemocast_training.bundle import read_metadata
+from hemocast_training.calibrate import Calibration
+from hemocast_training.checkpoint import load_network
+from hemocast_training.data import Cohort
+from hemocast_training.deployed import DeployedNetwork, FeatureCloud
+from hemocast_training.golden import weight_cases
+from hemocast_training.losses import auxiliary_loss, generation_loss
+from hemocast_training.network import NetworkConfig, TinyNetwork
+from hemocast_training.onnx_model import check_parity, export_onnx, infer, open_session
+from hemocast_training.train import Trainer
+
+from runtime import need_onnxruntime
+from synthetic import write_toy_cohort
+
+
+@pytest.fixture(scope="module")
+def cohorts(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cohorts")
+    for name, count, head in (("train", 8, 1), ("validation", 20, 11), ("test", 20, 13)):
+        write_toy_cohort(root / name, count, seed=head, head=head)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained_run(cohorts, tmp_path_factory):
+    """A run of a few steps on the same eight pairs, stopped once and continued."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("run")
+    options = {"seed": 3, "rate": 2e-3, "batch": 2, "epoch_pairs": 8}
+    train = Cohort(cohorts / "train")
+    validation = Cohort(cohorts / "validation", limit=4)
+    losses = []
+    for epochs in (1, 2):
+        trainer = Trainer(train, validation, out, NetworkConfig(), options)
+        losses.append(total_loss(trainer))
+        for _ in range(epochs):
+            record = trainer.epoch(0.0, float("inf"))
+            trainer.history.append({**record, "validation_auc": 0.5, "minutes": 0.1})
+        trainer.save()
+    trainer.write_config(60)
+    (out / "losses.json").write_text(json.dumps([*losses, total_loss(trainer)]))
+    return out
+
+
+@torch.no_grad()
+def total_loss(trainer: Trainer) -> float:
+    """Generation and auxiliary loss on four fixed pairs."""
+    batch = trainer.train_cohort.batch(range(4))
+    output = trainer.model.train()(batch.image)
+    return float(generation_loss(output.generated, batch) + auxiliary_loss(output.map_logits, batch))
+
+
+def test_losses_fall_and_a_stopped_run_goes_on_where_it_was(trained_run):
+    start, middle, end = json.loads((trained_run / "losses.json").read_text())
+    assert end < middle < start and end < 0.9 * start
+    log = [json.loads(line) for line in (trained_run / "log.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in log] == [1, 2, 3]
+    assert log[-1]["pairs_seen"] == 24
+    network, state = load_network(trained_run)
+    assert state["heads"] == [1] and not network.training
+    assert (trained_run / "curves.png").stat().st_size > 5000
+    assert "Research use only" in json.loads((trained_run / "config.json").read_text())["disclaimer"]
+
+
+def test_a_run_of_another_network_is_not_continued(trained_run, cohorts):
+    cohort = Cohort(cohorts / "train")
+    with pytest.raises(ValueError, match="another --out"):
+        Trainer(cohort, cohort, trained_run, NetworkConfig(interactive=False), {})
+
+
+def test_a_run_becomes_a_complete_bundle_that_evaluates_itself(trained_run, cohorts, tmp_path):
+    need_onnxruntime()
+    bundle = tmp_path / "bundle"
+    paths = {name: str(cohorts / name) for name in ("train", "validation", "test")}
+    common = ["--train", paths["train"], "--validation", paths["validation"], "--test", paths["test"]]
+    assert main(["export", "--run", str(trained_run), *common, "--out", str(bundle), "--version", "0.0.1"]) == 0
+    assert main(["evaluate", "--bundle", str(bundle), "--cohort", paths["test"], "--resamples", "20"]) == 0
+
+    metadata = read_metadata(bundle)
+    assert metadata["calibration"]["temperature"] > 0 and len(metadata["calibration"]["interval"]["affine"]) == 100
+    evaluation = json.loads((bundle / "evaluation.json").read_text())
+    figures = evaluation["classification"]
+    assert figures["ceiling"]["auc"]["value"] >= figures["hemocast"]["auc"]["low"]
+    card = (bundle / "docs" / "README.md").read_text()
+    assert "Research use only, trained on simulated data, not a medical device." in card
+    assert f"{figures['hemocast']['auc']['value']:.3f}" in card
+    for name in ("LICENSE", "docs/panel.png", "docs/discrimination.png", "golden/input-00.i16.gz"):
+        assert (bundle / name).stat().st_size > 1000
+
+    (bundle / "models" / "model.onnx").write_bytes(b"swapped")
+    with pytest.raises(ValueError, match="export the bundle again"):
+        read_metadata(bundle)
+
+
+def test_heads_that_were_trained_on_are_not_evaluated(trained_run, cohorts, tmp_path, capsys, monkeypatch):
+    from hemocast_training import evaluate
+
+    monkeypatch.setattr(evaluate, "read_metadata", lambda bundle: {"training": {"heads": [13]}})
+    assert main(["evaluate", "--bundle", str(tmp_path), "--cohort", str(cohorts / "test")]) == 1
+    assert "other heads" in capsys.readouterr().err
+
+
+def test_the_exported_graph_equals_the_network_for_any_number_of_volumes(tmp_path):
+    need_onnxruntime()
+    torch.manual_seed(5)
+    network = TinyNetwork()
+    for parameter in network.generator.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    deployed = DeployedNetwork(network, 1.7, FeatureCloud(np.random.default_rng(0).normal(size=(40, 96)))).eval()
+    size = export_onnx(deployed, tmp_path / "model.onnx")
+    assert 2e6 < size < 6e6
+    session = open_session(tmp_path / "model.onnx")
+    volumes = np.random.default_rng(1).normal(36, 15, (3, 24, 128, 128)).astype(np.float32)
+    volumes[:, :, :8] = -1024
+    check_parity(deployed, session, [volumes[:1], volumes])
+    outputs = infer(session, volumes)
+    assert np.allclose(outputs["probability"], 1 / (1 + np.exp(-outputs["logit"] / 1.7)), atol=1e-6)
+    assert np.allclose(outputs["attention"].sum((1, 2, 3)), 1, atol=1e-4)
+
+
+def test_the_out_of_distribution_score_is_one_at_home_and_grows_abroad():
+    rng = np.random.default_rng(2)
+    cloud = FeatureCloud(rng.normal(size=(500, 96)) * 3 + 5)
+
+    at_home = cloud.scores(rng.normal(size=(50, 96)) * 3 + 5).mean()
+    assert at_home == pytest.approx(1, abs=0.25)
+    assert cloud.scores(np.full((1, 96), 60.0))[0] > 5 * at_home
+
+
+def test_the_last_layer_is_refitted_where_that_helps_unseen_cases_and_the_fold_is_exact():
+    rng = np.random.default_rng(4)
+
+    def summaries(count: int, informative: float) -> refit.Summaries:
+        statistics = rng.normal(size=(count, 22))
+        logits = rng.normal(size=count)
+        chance = 1 / (1 + np.exp(-(logits + informative * statistics[:, 3])))
+        labels = (rng.random(count) < chance).astype(float)
+        return refit.Summaries(logits, statistics, np.zeros((count, 96)), labels)
+
+    assert refit.choose(summaries(400, 2.0), summaries(200, 2.0)).weights[3] > 0.7
+    noise = refit.choose(summaries(30, 0.0), summaries(2000, 0.0))
+    assert noise.ridge is None or np.abs(noise.weights).max() < 0.3
+
+    network = TinyNetwork().eval()
+    volume = torch.randn(1, 24, 128, 128) * 10 + 36
+    change = refit.Refit(1.5, rng.normal(size=22), -0.3, 0.01)
+    with torch.no_grad():
+        before = network(volume)
+        refit.fold(network, change)
+        after = network(volume).logit
+    expected = 1.5 * before.logit + before.statistics @ torch.from_numpy(change.weights).float() - 0.3
+    assert torch.allclose(after, expected, atol=1e-4)
+
+
+def test_golden_weights_cover_averaging_interpolation_identity_uneven_slices_and_the_ends():
+    cases = {case["purpose"]: np.array(case["weights"]) for case in weight_cases()}
+    assert np.allclose(cases["equal grids"], np.eye(5))
+    assert (np.count_nonzero(cases["thin samples averaged as thick ones"], axis=1) > 2).any()
+    assert cases["beyond both ends"].sum(1).min() == 0
+    assert np.allclose(cases["coarse samples interpolated"][4].sum(), 1)
+
+
+def test_metadata_needs_a_model_file(tmp_path):
+    from hemocast_training.bundle import write_metadata
+
+    calibration = Calibration(1.0, [[1.0, 0.0]], 0.5, {}, "none")
+    training = {"parameters": 1, "cases": 1, "heads": [1], "minutes": 1, "pairs_seen": 1, "seed": 0, "device": "core"}
+    with pytest.raises(FileNotFoundError):
+        write_metadata(tmp_path, "x", "0.0.1", calibration, 1.0, training)
