@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+/** `hemocast predict` and `hemocast register-study`: files in, files out; and a helping hand for a PACS beside the sandbox EHR. */
+import { parseArgs } from 'node:util';
+import { isLoopback, readConfig } from './config.ts';
+import { HemocastError } from './errors.ts';
+import { predictFiles } from './predict-files.ts';
+
+const USAGE = `Usage:
+  hemocast predict <folder, file or zip of DICOM> --out <dir>
+      Reads one head CT and writes prediction.json, comparison.png and follow-up.dcm.
+      Exit code 0; 2 for a refusal (its code on stderr and in prediction.json); 1 for a fault.
+  hemocast register-study <StudyInstanceUID> [--url http://127.0.0.1:8080]
+      Creates the sandbox EHR's ImagingStudy for a study of the configured PACS.
+
+Research use only, trained on simulated data, not a medical device.
+`;
+
+/** Exit codes: 0 done, 1 fault, 2 refusal. */
+async function main(args: readonly string[]): Promise<number> {
+  const [command, ...rest] = args;
+  const { values, positionals } = parseArgs({
+    args: [...rest],
+    allowPositionals: true,
+    options: { out: { type: 'string' }, url: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help || positionals.length !== 1) return usage(values.help ? 0 : 1);
+  switch (command) {
+    case 'predict':
+      if (values.out === undefined) return usage(1);
+      return predictFiles({ input: positionals[0], out: values.out, config: readConfig(process.env) });
+    case 'register-study':
+      return registerStudy(positionals[0], values.url ?? 'http://127.0.0.1:8080');
+    default:
+      return usage(1);
+  }
+}
+
+/** Asks the running service to register the study: it alone may write to its sandbox. */
+async function registerStudy(studyInstanceUid: string, serviceUrl: string): Promise<number> {
+  const url = new URL('/sandbox/register-study', serviceUrl);
+  if (!isLoopback(url.hostname)) {
+    process.stderr.write('The sandbox is reached on loopback only.\n');
+    return 1;
+  }
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ studyInstanceUid }),
+    redirect: 'error',
+  });
+  const answer = (await response.json()) as { imagingStudy?: string; detail?: string; title?: string };
+  if (!response.ok) {
+    process.stderr.write(`${answer.detail ?? answer.title ?? `HTTP ${response.status}`}\n`);
+    return 1;
+  }
+  process.stdout.write(`${answer.imagingStudy}\n`);
+  return 0;
+}
+
+function usage(code: number): number {
+  (code === 0 ? process.stdout : process.stderr).write(USAGE);
+  return code;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${error instanceof HemocastError ? `${error.code}: ` : ''}${message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,129 @@
+/** The model bundle as the service reads it (docs/bundle.md). Nothing about a model is known anywhere else. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { ConfigurationError } from '../errors.ts';
+import type { ModelDescription } from '../assessment/ports.ts';
+
+export interface Calibration {
+  /** Share of hemorrhage in the training cohort, 0..1. */
+  readonly prevalence: number;
+  readonly interval: {
+    readonly level: number;
+    readonly method: string;
+    /** (a, b) of sigmoid(a * logit + b), one per bootstrap refit. */
+    readonly affine: readonly (readonly [number, number])[];
+  } | null;
+  readonly intervalAbsentReason: string | null;
+}
+
+/** The trainer's own outputs for one input, to be met on the execution provider in use. */
+export interface StartCheck {
+  readonly image: Float32Array;
+  readonly logit: number;
+  readonly probability: number;
+  readonly followUpSamples: readonly (readonly [index: number, hu: number])[];
+  readonly tolerance: { readonly logit: number; readonly probability: number; readonly followUpHu: number };
+}
+
+export interface Bundle {
+  readonly directory: string;
+  readonly modelFile: string;
+  readonly description: ModelDescription;
+  readonly input: {
+    /** [slices, rows, columns] */
+    readonly shape: readonly [number, number, number];
+    readonly spacingMm: readonly [number, number, number];
+    readonly padHu: number;
+  };
+  readonly attentionShape: readonly [number, number, number];
+  readonly followUpRangeHu: readonly [number, number];
+  readonly calibration: Calibration;
+  readonly outOfDistribution: { readonly threshold: number; readonly action: 'flag' | 'refuse' };
+  readonly startCheck: StartCheck;
+}
+
+/** Reads and verifies a bundle. Throws ConfigurationError that names the file and what is wrong with it. */
+export function loadBundle(directory: string): Bundle {
+  const metadata = readJson(directory, 'configs/metadata.json') as Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+  const golden = readJson(directory, 'golden/golden.json') as Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+  const problem = (what: string): never => {
+    throw new ConfigurationError(`The model bundle ${directory} cannot be used: ${what}.`);
+  };
+  for (const [file, entry] of Object.entries(metadata.files ?? {})) {
+    const actual = sha256(readBytes(directory, file));
+    if (actual !== (entry as { sha256?: string }).sha256)
+      problem(`${file} does not have the SHA-256 of configs/metadata.json`);
+  }
+  const modelSha256: unknown = metadata.files?.['models/model.onnx']?.sha256;
+  if (typeof modelSha256 !== 'string') problem('configs/metadata.json names no SHA-256 for models/model.onnx');
+  const image =
+    metadata.network_data_format?.inputs?.image ?? problem('configs/metadata.json describes no input "image"');
+  if (image.centering !== 'calvarium-v1')
+    problem(`centering "${image.centering}" is not known; this service knows calvarium-v1`);
+  if (image.axes !== 'SPL') problem(`axes "${image.axes}" are not known; this service knows SPL`);
+  const shape = image.shape.slice(-3) as [number, number, number];
+  const { calibration, ood } = metadata;
+  if (!(calibration?.prevalence > 0 && calibration.prevalence < 1))
+    problem('calibration.prevalence is not between 0 and 1');
+  const check = golden.start_check ?? problem('golden/golden.json has no start_check');
+  const voxels = shape[0] * shape[1] * shape[2];
+  const stored = gunzipSync(readBytes(directory, join('golden', check.input)));
+  if (stored.byteLength !== voxels * 2) problem(`golden/${check.input} does not hold ${voxels} int16 values`);
+  return {
+    directory,
+    modelFile: join(directory, 'models/model.onnx'),
+    description: {
+      name: metadata.name,
+      version: metadata.version,
+      sha256: modelSha256 as string,
+      disclaimer: metadata.disclaimer,
+      intendedUse: metadata.intended_use,
+      trainingData: metadata.training_data,
+      trainingPrevalence: calibration.prevalence,
+      cardMarkdown: readBytes(directory, 'docs/README.md').toString('utf8'),
+    },
+    input: { shape, spacingMm: image.spacing_mm, padHu: image.pad_hu },
+    attentionShape: metadata.network_data_format.outputs.attention.shape.slice(-3),
+    followUpRangeHu: metadata.follow_up_range_hu,
+    calibration: {
+      prevalence: calibration.prevalence,
+      interval: calibration.interval ?? null,
+      intervalAbsentReason: calibration.interval ? null : (calibration.interval_absent_reason ?? 'not stated'),
+    },
+    outOfDistribution: { threshold: ood.threshold, action: ood.action },
+    startCheck: {
+      image: Float32Array.from({ length: voxels }, (_, i) => stored.readInt16LE(2 * i)),
+      logit: check.logit,
+      probability: check.probability,
+      followUpSamples: check.follow_up.samples,
+      tolerance: {
+        logit: golden.tolerance.logit,
+        probability: golden.tolerance.probability,
+        followUpHu: golden.tolerance.follow_up_hu,
+      },
+    },
+  };
+}
+
+function readBytes(directory: string, file: string): Buffer {
+  try {
+    return readFileSync(join(directory, file));
+  } catch {
+    throw new ConfigurationError(`The model bundle ${directory} lacks ${file}; set MODEL_BUNDLE to a complete bundle.`);
+  }
+}
+
+function readJson(directory: string, file: string): unknown {
+  try {
+    return JSON.parse(readBytes(directory, file).toString('utf8'));
+  } catch (error) {
+    if (error instanceof ConfigurationError) throw error;
+    throw new ConfigurationError(`The model bundle ${directory} cannot be used: ${file} is not JSON.`);
+  }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

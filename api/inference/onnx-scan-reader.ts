@@ -1,0 +1,179 @@
+/** The ScanReader port on a worker thread: one reading at a time, a deadline each, a fresh worker after a crash or a hang. */
+import { Worker } from 'node:worker_threads';
+import type { ModelDescription, ScanReader, SeriesInput, SeriesReading, SystemHealth } from '../assessment/ports.ts';
+import { CancelledError, ConfigurationError, HemocastError, TransientError } from '../errors.ts';
+import { RefusalError } from '../prediction/refusals.ts';
+import { loadBundle } from './bundle.ts';
+import type { FromWorker, ReadingWorkerData, ToWorker } from './reading-protocol.ts';
+
+export interface OnnxScanReaderOptions {
+  readonly bundleDirectory: string;
+  readonly provider: 'cpu';
+  /** Longest time for one reading before the worker is replaced, ms. */
+  readonly deadlineMs?: number;
+}
+
+interface Pending {
+  readonly id: number;
+  readonly onStage: (stage: string, fraction: number) => void;
+  readonly resolve: (reading: SeriesReading) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class OnnxScanReader implements ScanReader {
+  readonly #options: OnnxScanReaderOptions;
+  readonly #description: ModelDescription;
+  #worker: Worker | undefined;
+  #starting: Promise<void> | undefined;
+  #executionProvider: string | null = null;
+  #unusable: string | undefined;
+  #pending: Pending | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #lastId = 0;
+  #closed = false;
+
+  private constructor(options: OnnxScanReaderOptions) {
+    this.#options = options;
+    this.#description = loadBundle(options.bundleDirectory).description;
+  }
+
+  /** Loads the bundle and starts the worker; throws ConfigurationError when the network does not reproduce its golden vector. */
+  static async start(options: OnnxScanReaderOptions): Promise<OnnxScanReader> {
+    const reader = new OnnxScanReader(options);
+    await reader.#ensureWorker();
+    return reader;
+  }
+
+  describe(): ModelDescription {
+    return this.#description;
+  }
+
+  health(): SystemHealth & { readonly executionProvider: string | null } {
+    const reason =
+      this.#unusable ?? (this.#worker === undefined ? 'The reading worker is being restarted.' : undefined);
+    return { ok: reason === undefined, reason, executionProvider: this.#executionProvider };
+  }
+
+  /** One reading at a time; a later call waits for the one before it. */
+  read(
+    input: SeriesInput,
+    signal: AbortSignal,
+    onStage: (stage: string, fraction: number) => void = () => undefined,
+  ): Promise<SeriesReading> {
+    const result = this.#queue.then(() => this.#readNow(input, signal, onStage));
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#worker?.terminate();
+  }
+
+  async #readNow(
+    input: SeriesInput,
+    signal: AbortSignal,
+    onStage: (stage: string, fraction: number) => void,
+  ): Promise<SeriesReading> {
+    if (signal.aborted) throw new CancelledError();
+    await this.#ensureWorker();
+    const worker = this.#worker!;
+    const id = ++this.#lastId;
+    const deadlineMs = this.#options.deadlineMs ?? 120_000;
+    return new Promise<SeriesReading>((resolve, reject) => {
+      // ONNX Runtime cannot be interrupted: stopping means ending the thread.
+      const stop = (error: HemocastError): void => {
+        this.#settle(id, (pending) => pending.reject(error));
+        this.#worker = undefined;
+        void worker.terminate();
+        if (!this.#closed) void this.#ensureWorker().catch(() => undefined);
+      };
+      const timer = setTimeout(
+        () =>
+          stop(
+            new TransientError('reading-timeout', `Reading the scan took longer than ${deadlineMs} ms.`, {
+              deadlineMs,
+            }),
+          ),
+        deadlineMs,
+      );
+      const abort = (): void => stop(new CancelledError());
+      signal.addEventListener('abort', abort, { once: true });
+      const finish = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', abort);
+      };
+      this.#pending = {
+        id,
+        onStage,
+        resolve: (reading) => (finish(), resolve(reading)),
+        reject: (error) => (finish(), reject(error)),
+      };
+      const buffers = new Set(input.frames.map((frame) => frame.storedValues.buffer as ArrayBuffer));
+      worker.postMessage({ kind: 'read', id, input } satisfies ToWorker, [...buffers]);
+    });
+  }
+
+  #settle(id: number, how: (pending: Pending) => void): void {
+    const pending = this.#pending;
+    if (pending?.id !== id) return;
+    this.#pending = undefined;
+    how(pending);
+  }
+
+  #ensureWorker(): Promise<void> {
+    if (this.#worker !== undefined) return Promise.resolve();
+    this.#starting ??= this.#startWorker().finally(() => (this.#starting = undefined));
+    return this.#starting;
+  }
+
+  #startWorker(): Promise<void> {
+    const workerData: ReadingWorkerData = {
+      bundleDirectory: this.#options.bundleDirectory,
+      provider: this.#options.provider,
+    };
+    const worker = new Worker(new URL('./reading-worker.ts', import.meta.url), { workerData });
+    return new Promise((resolve, reject) => {
+      const lost = (reason: string): void => {
+        if (this.#worker === worker) this.#worker = undefined;
+        const pending = this.#pending;
+        if (pending) this.#settle(pending.id, ({ reject: fail }) => fail(new TransientError('reader-lost', reason)));
+        reject(new ConfigurationError(reason));
+      };
+      worker.on('error', (error) => lost(`The reading worker ended: ${error.message}`));
+      worker.on('exit', () => lost('The reading worker ended.'));
+      worker.on('message', (message: FromWorker) => {
+        switch (message.kind) {
+          case 'ready':
+            this.#worker = worker;
+            this.#unusable = undefined;
+            this.#executionProvider = message.executionProvider;
+            return resolve();
+          case 'unusable':
+            this.#unusable = message.message;
+            void worker.terminate();
+            return reject(new ConfigurationError(message.message));
+          case 'stage':
+            if (this.#pending?.id === message.id) this.#pending.onStage(message.stage, message.fraction);
+            return;
+          case 'reading':
+            return this.#settle(message.id, ({ resolve: succeed }) => succeed(message.reading));
+          case 'refused':
+            return this.#settle(message.id, ({ reject: fail }) =>
+              fail(new RefusalError(message.code, message.message, message.details)),
+            );
+          case 'failed':
+            return this.#settle(message.id, ({ reject: fail }) =>
+              fail(
+                new HemocastError('reading-failed', 'Reading the scan failed.', {
+                  status: 500,
+                  issueType: 'exception',
+                  cause: message.message,
+                }),
+              ),
+            );
+        }
+      });
+    });
+  }
+}

@@ -1,0 +1,24 @@
+/** Messages between the service's thread and the reading worker. */
+import type { SeriesInput, SeriesReading } from '../assessment/ports.ts';
+import type { RefusalCode, RefusalDetails } from '../prediction/refusals.ts';
+
+export interface ReadingWorkerData {
+  readonly bundleDirectory: string;
+  readonly provider: 'cpu';
+}
+
+export type ToWorker = { readonly kind: 'read'; readonly id: number; readonly input: SeriesInput };
+
+export type FromWorker =
+  | { readonly kind: 'ready'; readonly executionProvider: string }
+  | { readonly kind: 'unusable'; readonly message: string }
+  | { readonly kind: 'stage'; readonly id: number; readonly stage: string; readonly fraction: number }
+  | { readonly kind: 'reading'; readonly id: number; readonly reading: SeriesReading }
+  | {
+      readonly kind: 'refused';
+      readonly id: number;
+      readonly code: RefusalCode;
+      readonly message: string;
+      readonly details: RefusalDetails;
+    }
+  | { readonly kind: 'failed'; readonly id: number; readonly message: string };

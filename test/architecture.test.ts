@@ -1,0 +1,66 @@
+/** Holds the import table of docs/architecture.md: always downward, the doors side by side, one way out. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { repositoryRoot } from './support/components.ts';
+
+/** Room -> rooms it may import. Files directly in api/ are named by their file. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  'errors.ts': [],
+  imaging: ['errors.ts', 'prediction'], // refusals and flags are the vocabulary of every check
+  prediction: ['imaging', 'errors.ts'],
+  assessment: ['prediction', 'imaging', 'errors.ts'],
+  dicom: ['imaging', 'prediction', 'errors.ts', 'assessment'],
+  egress: ['errors.ts'],
+  ehr: ['assessment', 'prediction', 'imaging', 'egress', 'errors.ts'],
+  pacs: ['assessment', 'prediction', 'imaging', 'dicom', 'egress', 'errors.ts'],
+  inference: ['assessment', 'prediction', 'imaging', 'dicom', 'errors.ts'],
+  jobs: ['assessment', 'prediction', 'errors.ts', 'log.ts'],
+  http: ['assessment', 'prediction', 'errors.ts', 'log.ts', 'config.ts', 'generated'],
+  sandbox: [],
+  'config.ts': ['errors.ts'],
+  'log.ts': ['config.ts'],
+};
+/** The files that know every room. */
+const COMPOSERS = ['main.ts', 'cli.ts', 'service.ts', 'predict-files.ts'];
+
+const api = join(repositoryRoot, 'api');
+const files = readdirSync(api, { recursive: true, encoding: 'utf8' }).filter((file) => /(?<!\.d)\.ts$/.test(file));
+const roomOf = (file: string): string => file.split('/')[0];
+
+const importsOf = (file: string): string[] =>
+  [...readFileSync(join(api, file), 'utf8').matchAll(/(?:from|import|new URL)\s*\(?\s*'([^']+)'/g)].map(
+    (match) => match[1],
+  );
+
+describe('The house', () => {
+  it('has only rooms that the table knows', () => {
+    const unknown = files.map(roomOf).filter((room) => !(room in ALLOWED) && !COMPOSERS.includes(room));
+    expect([...new Set(unknown)]).toEqual([]);
+  });
+
+  it('imports only downward', () => {
+    const upward = files
+      .filter((file) => !COMPOSERS.includes(file))
+      .flatMap((file) =>
+        importsOf(file)
+          .filter((path) => path.startsWith('.'))
+          .map((path) => roomOf(relative(api, resolve(api, dirname(file), path))))
+          .filter((room) => room !== roomOf(file) && !ALLOWED[roomOf(file)].includes(room))
+          .map((room) => `${file} -> ${room}`),
+      );
+    expect(upward).toEqual([]);
+  });
+
+  it('reaches the network from the egress room and the front doors only', () => {
+    const networkers = files.filter((file) =>
+      importsOf(file).some((path) => /^(node:)?(https?|net|tls|dgram|http2|undici)$/.test(path)),
+    );
+    const outside = networkers.filter((file) => !['egress', 'service.ts', 'main.ts'].includes(roomOf(file)));
+    expect(outside).toEqual([]);
+  });
+
+  it('knows ONNX Runtime in one file', () => {
+    expect(files.filter((file) => importsOf(file).includes('onnxruntime-node'))).toEqual(['inference/onnx-model.ts']);
+  });
+});
