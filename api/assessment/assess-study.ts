@@ -1,4 +1,5 @@
 /** The whole flow on one screen, in the order in which the data moves. */
+import { flag } from '../prediction/flags.ts';
 import type { Flag, Prediction } from '../prediction/prediction.ts';
 import { checkPatient } from '../prediction/check-patient.ts';
 import type { Refusal } from '../prediction/refusals.ts';
@@ -113,7 +114,6 @@ export async function assessStudy(
     if (policy.storeGeneratedImage) {
       await pacs.store(plan.study.studyInstanceUid, reading.images.followUpDicom, signal);
     }
-    const uniqueFlags = unique(flags);
     const resources = await ehr.writeBack(
       {
         study: plan.study,
@@ -123,15 +123,16 @@ export async function assessStudy(
         initialCtAt,
         model,
         reading,
-        flags: uniqueFlags,
+        flags: unique(flags),
       },
       signal,
     );
     clock.lap('writing-back');
+    if (resources.degraded !== undefined) flags.push(flag('derived-outputs-degraded'));
     return {
       kind: 'completed',
       prediction: reading.prediction,
-      flags: uniqueFlags,
+      flags: unique(flags),
       resources,
       executionProvider: reading.executionProvider,
       timings: clock.timings,

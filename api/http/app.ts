@@ -13,6 +13,7 @@ import type { CallerAuthentication } from './authenticate.ts';
 import { docsRoutes } from './docs.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
+import { metricsRoutes } from './metrics.ts';
 import { modelRoutes } from './models.ts';
 import { problemHandler } from './problem.ts';
 import { refusalRoutes } from './refusals.ts';
@@ -30,8 +31,8 @@ export interface Services {
   readonly queueLimit: number;
   readonly authentication: CallerAuthentication;
   readonly log: Logger;
-  /** The sandbox's router, mounted at /sandbox, with doors and limits of its own. */
-  readonly sandbox?: Router;
+  /** The sandbox's routers, mounted at /sandbox in this order, with doors and limits of their own. */
+  readonly sandbox?: readonly Router[];
   /** Told of answers that break openapi.yaml, which are logged and answered 500. */
   readonly onContractBreach?: (error: Error) => void;
 }
@@ -47,11 +48,12 @@ export function createApp(services: Services): Express {
   app.set('etag', false); // an assessment changes while it is looked at
 
   app.use(logRequests(services.log));
-  if (services.sandbox !== undefined) app.use('/sandbox', services.sandbox);
+  for (const router of services.sandbox ?? []) app.use('/sandbox', router);
   app.use(securityHeaders);
   app.use(answerHead);
   app.use(docsRoutes(OPENAPI_FILE));
-  app.use('/v1', authenticate(services.authentication));
+  app.get('/', (_request, response) => response.redirect(services.sandbox === undefined ? '/docs' : '/sandbox'));
+  app.use(['/v1', '/metrics'], authenticate(services.authentication));
   app.use(express.json({ limit: BODY_LIMIT, type: ['application/json'], inflate: false }));
   app.use(
     OpenApiValidator.middleware({
@@ -63,6 +65,7 @@ export function createApp(services: Services): Express {
     }),
   );
   app.use(healthRoutes(services));
+  app.use(metricsRoutes(services.records));
   app.use(assessmentRoutes(services));
   app.use(eventRoutes(services));
   app.use(modelRoutes(services));

@@ -45,6 +45,8 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX assessments_by_study ON hemocast.assessments (study_id, sequence DESC);
   CREATE INDEX assessments_by_patient ON hemocast.assessments (patient_reference, sequence DESC);
   CREATE INDEX assessments_open ON hemocast.assessments (sequence) WHERE status IN ('created', 'active');
+  CREATE TABLE hemocast.pictures (key text PRIMARY KEY, reference text NOT NULL);
+  COMMENT ON TABLE hemocast.pictures IS 'Where an EHR that chooses ids itself has put the bytes of a picture.';
   `,
 ];
 

@@ -1,0 +1,271 @@
+/** The service as one thing: builds every part from the configuration, listens, works, and stops without losing anything. */
+import { createServer } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
+import { assessStudy } from './assessment/assess-study.ts';
+import { parseStudyReference } from './assessment/assessment.ts';
+import type { Assessment } from './assessment/assessment.ts';
+import { planStudy } from './assessment/plan-study.ts';
+import type { ModelDescription } from './assessment/ports.ts';
+import { requestAssessment } from './assessment/request-assessment.ts';
+import type { RequestParts } from './assessment/request-assessment.ts';
+import type { Config } from './config.ts';
+import { isLoopback } from './config.ts';
+import { DecodePool } from './dicom/decode-pool.ts';
+import { Egress } from './egress/egress.ts';
+import { FhirEhr } from './ehr/fhir-ehr.ts';
+import { ConfigurationError } from './errors.ts';
+import { createApp } from './http/app.ts';
+import { OnnxScanReader } from './inference/onnx-scan-reader.ts';
+import { openDatabase } from './jobs/database.ts';
+import { lockDirectory } from './jobs/directory-lock.ts';
+import { PictureLedger } from './jobs/picture-ledger.ts';
+import { AssessmentQueue } from './jobs/queue.ts';
+import { AssessmentStore } from './jobs/store.ts';
+import type { Logger } from './log.ts';
+import { DicomwebPacs } from './pacs/dicomweb-pacs.ts';
+import { registerStudyRoute } from './register-study.ts';
+import { createSandbox } from './sandbox/sandbox.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+
+/** Sandbox patients that are assessed when the sandbox starts: one high, one low risk. */
+const ASSESSED_AT_START = ['lindqvist-maja-ct', 'rivera-ana-ct'];
+
+export interface Service {
+  /** Where clients on this machine reach it: "http://127.0.0.1:8080". */
+  readonly url: string;
+  readonly model: ModelDescription;
+  readonly executionProvider: string | null;
+  /** FHIR base and DICOMweb root in use, and whether each is the sandbox's. */
+  readonly ehr: { readonly baseUrl: string; readonly sandbox: boolean };
+  readonly pacs: { readonly baseUrl: string; readonly sandbox: boolean };
+  readonly hasSandbox: boolean;
+  /** Calls back when the service cannot go on and its process should end. */
+  onLost(listener: (error: Error) => void): void;
+  /** Finishes answers, hands running work back to the queue and closes everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Resolves when the service is ready. `onStep` is told what takes its time.
+ * Throws ConfigurationError for what the administrator can mend: a taken port, a folder in use, an unusable bundle.
+ */
+export async function startService(
+  config: Config,
+  log: Logger,
+  onStep: (step: string) => void = () => undefined,
+): Promise<Service> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const lost: ((error: Error) => void)[] = [];
+  const tellLost = (error: Error): void => lost.forEach((listener) => listener(error));
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const wantsSandbox = config.ehr === undefined || config.pacs === undefined;
+    let handler: RequestListener = answerStarting;
+    const server = await listen(config, (request, response) => handler(request, response));
+    closers.push(() => stopListening(server));
+    const url = localUrl(server, wantsSandbox);
+
+    onStep('opening the queue');
+    const database = await openDatabase(config);
+    closers.push(() => database.close());
+    database.onLost(tellLost);
+    if (wantsSandbox && database.kind === 'postgresql') {
+      closers.push(await lockDirectory(config.dataDir, tellLost)); // the embedded database takes this lock itself
+    }
+
+    onStep('loading the model');
+    const reader = await OnnxScanReader.start({ bundleDirectory: config.modelBundle, provider: config.provider });
+    closers.push(() => reader.close());
+    const pool = new DecodePool();
+    closers.push(() => pool.close());
+
+    const sandbox = wantsSandbox ? await openSandbox(config, url, log) : undefined;
+    if (sandbox !== undefined) closers.push(() => sandbox.close());
+    const systems = namedSystems(config, url);
+    const egress = new Egress(systems.all);
+    egress.install();
+    closers.push(() => egress.close());
+    const store = await AssessmentStore.open(database);
+    const ehr = new FhirEhr({ baseUrl: systems.ehr.baseUrl, egress, ledger: new PictureLedger(database) });
+    const pacs = new DicomwebPacs({
+      egress,
+      baseUrl: systems.pacs.baseUrl,
+      allowed: systems.otherDicomweb,
+      decode: pool,
+      store: config.storeGeneratedImage,
+    });
+
+    const policy = {
+      assumedPrevalence: config.assumedPrevalence,
+      riskBandBounds: config.riskBandBounds,
+      storeGeneratedImage: config.storeGeneratedImage,
+    };
+    const queue = await AssessmentQueue.open(database, {
+      store,
+      log,
+      limits: { assessmentTimeoutMs: config.assessmentTimeoutMs, instanceWaitMs: config.instanceWaitMs },
+      assess: async (assessment, signal, onProgress) => {
+        const supersededRiskAssessment = await findSuperseded(assessment, store);
+        return assessStudy(assessment, { ehr, pacs, reader, policy, supersededRiskAssessment }, signal, onProgress);
+      },
+      describeModel: () => identify(reader.describe()),
+    });
+    closers.push(() => queue.stop());
+
+    const requestParts: RequestParts = {
+      planStudy: (reference, signal) =>
+        planStudy(reference, { ehr, pacs, modelSha256: reader.describe().sha256 }, signal),
+      describeModel: () => reader.describe(),
+      records: store,
+      work: queue,
+      queueLimit: config.queueLimit,
+    };
+    handler = createApp({
+      ...requestParts,
+      ehr,
+      pacs,
+      reader,
+      authentication: { apiToken: config.apiToken },
+      log,
+      sandbox: sandbox && [sandbox.router, registerStudyRoute(sandbox, egress, systems.pacs.baseUrl)],
+    }) as RequestListener;
+
+    if (sandbox !== undefined) {
+      onStep('filling the sandbox');
+      await sandbox.seed();
+    }
+    await queue.start();
+    if (systems.ehr.sandbox && systems.pacs.sandbox) {
+      onStep('assessing two of its patients');
+      await assessAtStart(requestParts, store, log);
+    }
+    return {
+      url,
+      model: reader.describe(),
+      executionProvider: reader.health().executionProvider,
+      ehr: systems.ehr,
+      pacs: systems.pacs,
+      hasSandbox: wantsSandbox,
+      onLost: (listener) => void lost.push(listener),
+      close,
+    };
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Who is asked for what, and every base that may be dialled with the one credential that goes there. */
+function namedSystems(config: Config, url: string) {
+  const sandboxEhr = { baseUrl: `${url}/sandbox/fhir`, authorization: undefined };
+  const sandboxPacs = { baseUrl: `${url}/sandbox/dicomweb`, authorization: undefined };
+  const ehr = { ...(config.ehr ?? sandboxEhr), sandbox: config.ehr === undefined };
+  const pacs = { ...(config.pacs ?? sandboxPacs), sandbox: config.pacs === undefined };
+  // The sandbox's own patients stay readable beside a real PACS.
+  const other = [...config.allowedDicomweb, ...(ehr.sandbox && !pacs.sandbox ? [sandboxPacs] : [])];
+  const all = [
+    { name: 'ehr', ...ehr },
+    { name: 'pacs', ...pacs },
+    ...other.map((system) => ({ name: 'pacs', ...system })),
+  ];
+  return { ehr, pacs, otherDicomweb: other.map(({ baseUrl }) => baseUrl), all };
+}
+
+function openSandbox(config: Config, url: string, log: Logger): Promise<Sandbox> {
+  return createSandbox({
+    dataDir: config.dataDir,
+    patientsDir: resolve(import.meta.dirname, 'sandbox/patients'),
+    baseUrl: () => url,
+    onError: (error) => log.error('sandbox request failed', { system: 'sandbox' }, error),
+  });
+}
+
+async function findSuperseded(assessment: Assessment, store: AssessmentStore): Promise<string | undefined> {
+  if (assessment.supersedes === null) return undefined;
+  return (await store.get(assessment.supersedes))?.resources?.riskAssessment;
+}
+
+function identify({ name, version, sha256 }: ModelDescription): Assessment['model'] {
+  return { name, version, sha256 };
+}
+
+/** Through the same door as everyone's; what has been assessed at an earlier start is found and not done again. */
+async function assessAtStart(parts: RequestParts, store: AssessmentStore, log: Logger): Promise<void> {
+  for (const id of ASSESSED_AT_START) {
+    try {
+      const reference = parseStudyReference(`ImagingStudy/${id}`);
+      const { assessment } = await requestAssessment(reference, false, parts, AbortSignal.timeout(30_000));
+      await untilEnded(assessment, store);
+    } catch (error) {
+      log.warn('a sandbox patient could not be assessed at start', { system: 'sandbox' }, error);
+    }
+  }
+}
+
+function untilEnded(assessment: Assessment, store: AssessmentStore): Promise<void> {
+  return new Promise((resolvePromise, reject) => {
+    const deadline = setTimeout(() => finish(() => reject(new Error('not assessed in time'))), 60_000);
+    const look = (state: Assessment | null): void => {
+      if (state === null || !['created', 'active'].includes(state.status)) finish(resolvePromise);
+    };
+    const stop = store.watch(assessment.id, look);
+    const finish = (settle: () => void): void => {
+      clearTimeout(deadline);
+      stop();
+      settle();
+    };
+    store.get(assessment.id).then(look, reject);
+  });
+}
+
+async function listen({ host, port }: Config, handler: RequestListener): Promise<Server> {
+  const server = createServer({ headersTimeout: 15_000, requestTimeout: 120_000, keepAliveTimeout: 10_000 }, handler);
+  await new Promise<void>((resolvePromise, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why =
+        error.code === 'EADDRINUSE' ? 'something else listens there; choose another PORT' : (error.code ?? 'unknown');
+      reject(new ConfigurationError(`Cannot listen on ${host} port ${port}: ${why}.`));
+    });
+    server.listen(port, host, resolvePromise);
+  });
+  return server;
+}
+
+/** Event streams never end by themselves: their connections are cut, and clients come back to the next process. */
+async function stopListening(server: Server): Promise<void> {
+  const closed = new Promise((resolvePromise) => server.close(resolvePromise));
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), 2_000);
+  await closed;
+  clearTimeout(cut);
+}
+
+/** The address for clients on this machine. The sandbox answers on loopback only, so HOST must include it. */
+function localUrl(server: Server, wantsSandbox: boolean): string {
+  const { address, port, family } = server.address() as AddressInfo;
+  if (['0.0.0.0', '::'].includes(address)) return `http://127.0.0.1:${port}`;
+  const host = family === 'IPv6' ? `[${address}]` : address;
+  if (wantsSandbox && !isLoopback(host)) {
+    throw new ConfigurationError(
+      `HOST=${address} leaves no loopback address for the sandbox: use 127.0.0.1 or 0.0.0.0, or configure EHR_FHIR_URL and PACS_DICOMWEB_URL.`,
+    );
+  }
+  return `http://${host}:${port}`;
+}
+
+/** While the parts are being built the door is open and says so, instead of refusing connections. */
+function answerStarting(...[request, response]: Parameters<RequestListener>): void {
+  const live = request.url === '/health/live';
+  response.writeHead(live ? 200 : 503, {
+    'Content-Type': live ? 'application/json' : 'application/problem+json',
+    ...(live ? {} : { 'Retry-After': '2' }),
+  });
+  const problem = { type: 'about:blank', title: 'Service Unavailable', status: 503, code: 'starting' };
+  response.end(
+    JSON.stringify(live ? { status: 'live' } : { ...problem, detail: 'The service is starting; ask again shortly.' }),
+  );
+}
