@@ -24,6 +24,8 @@ export class OnnxScanReader implements ScanReader {
   readonly #options: OnnxScanReaderOptions;
   readonly #description: ModelDescription;
   #worker: Worker | undefined;
+  /** The last one started, also while it is not ready yet. */
+  #latest: Worker | undefined;
   #starting: Promise<void> | undefined;
   #executionProvider: string | null = null;
   #unusable: string | undefined;
@@ -67,7 +69,7 @@ export class OnnxScanReader implements ScanReader {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#worker?.terminate();
+    await this.#latest?.terminate();
   }
 
   async #readNow(
@@ -133,6 +135,7 @@ export class OnnxScanReader implements ScanReader {
       provider: this.#options.provider,
     };
     const worker = new Worker(new URL('./reading-worker.ts', import.meta.url), { workerData });
+    this.#latest = worker;
     return new Promise((resolve, reject) => {
       const lost = (reason: string): void => {
         if (this.#worker === worker) this.#worker = undefined;

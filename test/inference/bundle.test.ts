@@ -1,0 +1,84 @@
+/** A bundle that is not what it says it is never comes to serve. */
+import { createHash } from 'node:crypto';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { loadBundle } from '../../api/inference/bundle.ts';
+import { OnnxScanReader } from '../../api/inference/onnx-scan-reader.ts';
+import { repositoryRoot } from '../support/components.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = join(mkdtempSync(join(tmpdir(), 'hemocast-bundle-')), 'bundle');
+  cpSync(join(repositoryRoot, 'models/hemocast-tiny'), directory, { recursive: true });
+});
+afterEach(() => rmSync(join(directory, '..'), { recursive: true, force: true }));
+
+type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+const edit = (file: string, change: (content: Json) => void): void => {
+  const path = join(directory, file);
+  const content = JSON.parse(readFileSync(path, 'utf8')) as Json;
+  change(content);
+  writeFileSync(path, JSON.stringify(content));
+};
+
+/** Changes one weight of the network; `honest`: and its SHA-256 in the metadata. */
+const tamper = ({ honest }: { honest: boolean }): void => {
+  const path = join(directory, 'models/model.onnx');
+  const bytes = readFileSync(path);
+  const middle = bytes.length >> 1;
+  for (let i = 0; i < 4096; i++) bytes[middle + i] ^= 0x11;
+  writeFileSync(path, bytes);
+  if (!honest) return;
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  edit('configs/metadata.json', (metadata) => (metadata.files['models/model.onnx'].sha256 = sha256));
+};
+
+const start = (): Promise<OnnxScanReader> => OnnxScanReader.start({ bundleDirectory: directory, provider: 'cpu' });
+
+describe('A model bundle', () => {
+  it('is described by its metadata, and the network by its SHA-256', () => {
+    const { description } = loadBundle(directory);
+    const bytes = readFileSync(join(directory, 'models/model.onnx'));
+    expect(description.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(description.disclaimer).toContain('not a medical device');
+    expect(description.cardMarkdown).toContain('simulated');
+  });
+
+  it('serves when it is whole', async () => {
+    const reader = await start();
+    expect(reader.health()).toEqual({ ok: true, reason: undefined, executionProvider: 'cpu' });
+    await reader.close();
+  });
+
+  it('does not serve with a network that differs from its SHA-256', async () => {
+    tamper({ honest: false });
+    await expect(start()).rejects.toThrow(/model\.onnx does not have the SHA-256/);
+  });
+
+  it('does not serve with a network that no longer reproduces its golden vector, whatever its SHA-256', async () => {
+    tamper({ honest: true });
+    await expect(start()).rejects.toMatchObject({ name: 'ConfigurationError' });
+  });
+
+  it('does not serve where the golden vector asks for another probability', async () => {
+    edit('golden/golden.json', (golden) => (golden.start_check.probability += 0.01));
+    await expect(start()).rejects.toThrow(/does not reproduce its golden vector/);
+  });
+
+  it.each<[string, (metadata: Json) => void, RegExp]>([
+    ['another way of centring', (m) => (m.network_data_format.inputs.image.centering = 'other'), /centering "other"/],
+    ['other axes', (m) => (m.network_data_format.inputs.image.axes = 'RAS'), /axes "RAS"/],
+    ['no prevalence', (m) => delete m.calibration.prevalence, /calibration\.prevalence/],
+    ['no SHA-256 of the network', (m) => delete m.files['models/model.onnx'], /names no SHA-256/],
+  ])('is refused by name with %s', (_, change, message) => {
+    edit('configs/metadata.json', change);
+    expect(() => loadBundle(directory)).toThrow(message);
+  });
+
+  it('is refused by name when a file is missing', () => {
+    rmSync(join(directory, 'golden/golden.json'));
+    expect(() => loadBundle(directory)).toThrow(/lacks golden\/golden\.json; set MODEL_BUNDLE/);
+  });
+});

@@ -1,0 +1,81 @@
+/** What the trainer wrote, the service reproduces: weights of the resampling, the resampled image, and the network's outputs. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { denseWeights, resamplingWeights } from '../../api/imaging/resampling-weights.ts';
+import { repositoryRoot } from '../support/components.ts';
+
+const run = promisify(execFile);
+const bundle = join(repositoryRoot, 'models/hemocast-tiny');
+
+interface Summary {
+  readonly mean: number;
+  readonly sd: number;
+  readonly samples: readonly (readonly [number, number])[];
+}
+interface GoldenCase {
+  readonly folder: string;
+  readonly center_mm: readonly number[];
+  readonly image: Summary;
+  readonly logit: number;
+  readonly probability: number;
+  readonly follow_up: Summary;
+}
+const golden = JSON.parse(readFileSync(join(bundle, 'golden/golden.json'), 'utf8')) as {
+  readonly tolerance: Readonly<Record<'weight' | 'resampled_hu' | 'logit' | 'probability' | 'follow_up_hu', number>>;
+  readonly weights: readonly { positions: number[]; outputs: number[]; spacing: number; weights: number[][] }[];
+  readonly dicom: readonly GoldenCase[];
+};
+
+const networkChild = async (...args: string[]): Promise<unknown> => {
+  const script = join(repositoryRoot, 'test/support/network-child.ts');
+  const { stdout } = await run(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], {
+    maxBuffer: 2 ** 26,
+  });
+  return JSON.parse(stdout);
+};
+
+const worst = (values: readonly number[], { samples }: Summary): number =>
+  Math.max(...samples.map(([index, hu]) => Math.abs(values[index] - hu)));
+
+it('has golden cases at all', () => {
+  expect(golden.weights.length).toBeGreaterThan(0);
+  expect(golden.dicom.map(({ folder }) => folder)).toContain('api/sandbox/patients/silva-bento/ct'); // tilted, 7 mm
+});
+
+it.each(golden.weights)('resampling weights equal the trainer’s (spacing $spacing mm)', (given) => {
+  const weights = denseWeights(resamplingWeights(given.positions, given.outputs, given.spacing));
+  expect(weights.length).toBe(given.weights.length);
+  const differences = weights.flatMap((row, i) => row.map((weight, j) => Math.abs(weight - given.weights[i][j])));
+  expect(Math.max(...differences)).toBeLessThanOrEqual(golden.tolerance.weight);
+});
+
+describe.each(golden.dicom)('From the DICOM files of $folder', (want) => {
+  let got: Record<'logit' | 'probability', number> & Record<'centerMm' | 'image' | 'followUp', number[]>;
+  beforeAll(async () => {
+    got = (await networkChild(bundle, 'case', join(repositoryRoot, want.folder))) as typeof got;
+  }, 60_000);
+
+  it('the head is found in the same place', () => {
+    got.centerMm.forEach((mm, axis) => expect(mm).toBeCloseTo(want.center_mm[axis], 4));
+  });
+
+  it('the network sees the same image', () => {
+    expect(worst(got.image, want.image)).toBeLessThanOrEqual(golden.tolerance.resampled_hu);
+  });
+
+  it('the probability is the same', () => {
+    expect(Math.abs(got.logit - want.logit)).toBeLessThanOrEqual(golden.tolerance.logit);
+    expect(Math.abs(got.probability - want.probability)).toBeLessThanOrEqual(golden.tolerance.probability);
+  });
+
+  it('the generated follow-up CT is the same', () => {
+    expect(worst(got.followUp, want.follow_up)).toBeLessThanOrEqual(golden.tolerance.follow_up_hu);
+  });
+});
+
+it('refuses to give a number when the network returns none', async () => {
+  expect(await networkChild(bundle, 'not-a-number')).toEqual({ refused: 'model-output-invalid' });
+}, 60_000);
