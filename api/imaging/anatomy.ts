@@ -5,8 +5,8 @@
 import { flag } from '../prediction/flags.ts';
 import type { Flag } from '../prediction/prediction.ts';
 import { RefusalError } from '../prediction/refusals.ts';
-import { findCalvarium } from './head-grid.ts';
-import { airHu, brainTissue, shareOfBone } from './hounsfield-anchors.ts';
+import { findCalvarium, type Calvarium } from './head-grid.ts';
+import { airHu, brainTissue, middleAndEdgeHu, shareOfBone } from './hounsfield-anchors.ts';
 import { brainCompartment, DEEPEST_BELOW_VERTEX_MM, enclosedByBone } from './intracranial.ts';
 import { makeLattice, type Lattice } from './lattice.ts';
 import type { Volume } from './volume.ts';
@@ -21,6 +21,11 @@ export const HEAD_CRITERIA = {
   minBrainShare: 0.5,
   /** Share of the volume above 300 HU. Heads stay below 0.1; more means the scale is wrong. */
   maxBoneShare: 0.2,
+  /**
+   * Where no calvarium is seen: the mode of the middle of no patient lies in this range, HU. Up to `above` it is air; air in
+   * the middle with an edge denser than `below` is an inverted scale.
+   */
+  noTissueHu: { above: -900, below: -200 },
   /** Largest cross-section enclosed by bone, cm2. */
   crossSectionCm2: { min: 80, max: 280 },
   /** Share of the layers 20 to 90 mm below the vertex in which bone encloses at least 30 cm2. */
@@ -73,7 +78,7 @@ export function assertHead(volume: Volume): HeadAnatomy {
       limitsHu: [HEAD_CRITERIA.airHu.min, HEAD_CRITERIA.airHu.max],
     });
   }
-  const { vertexZ, topSlice } = findCalvarium(volume);
+  const { vertexZ, topSlice } = findCalvariumOrScale(volume);
   const lattice = makeLattice(volume);
   const enclosed = enclosedByBone(lattice);
   assertEnclosed(lattice, enclosed, vertexZ);
@@ -104,6 +109,22 @@ export function areasCm2(lattice: Lattice, cells: Uint8Array): number[] {
     for (let cell = layer * plane; cell < (layer + 1) * plane; cell++) count += cells[cell];
     return (count * lattice.rowMm * lattice.columnMm) / 100;
   });
+}
+
+/** Without a calvarium, a wrong scale is told from a scan of something else by what lies in the middle and around it. */
+function findCalvariumOrScale(volume: Volume): Calvarium {
+  try {
+    return findCalvarium(volume);
+  } catch (error) {
+    const { middleHu, edgeHu } = middleAndEdgeHu(volume);
+    const { above, below } = HEAD_CRITERIA.noTissueHu;
+    const details = { middleHu, edgeHu, noTissueHu: [above, below] };
+    if (middleHu <= above && edgeHu >= below)
+      throw implausible('Air lies inside and tissue around it, as if inverted', details);
+    if (middleHu > above && middleHu < below)
+      throw implausible('What fills the scan has the density of no tissue', details);
+    throw error;
+  }
 }
 
 function assertEnclosed(lattice: Lattice, enclosed: Uint8Array, vertexZ: number): void {

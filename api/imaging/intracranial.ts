@@ -25,16 +25,18 @@ export const DEEPEST_BELOW_VERTEX_MM = 116;
  * a layer that is left open is closed again with a wider reach.
  */
 export function enclosedByBone(lattice: Lattice): Uint8Array {
+  const { hu } = lattice;
   const plane = lattice.rows * lattice.columns;
-  const outline = Uint8Array.from(lattice.hu, (hu) => (hu > OUTLINE_HU ? 1 : 0));
+  const outline = new Uint8Array(hu.length);
+  for (let cell = 0; cell < hu.length; cell++) if (hu[cell] > OUTLINE_HU) outline[cell] = 1;
   const enclosed = new Uint8Array(outline.length);
   let above = 0;
   for (let layer = lattice.layers - 1; layer >= 0; layer--) {
     const bone = outline.subarray(layer * plane, (layer + 1) * plane);
-    const hu = lattice.hu.subarray(layer * plane, (layer + 1) * plane);
-    let inside = insideOf(lattice, bone, hu, CLOSING_MM);
+    const layerHu = hu.subarray(layer * plane, (layer + 1) * plane);
+    let inside = insideOf(lattice, bone, layerHu, CLOSING_MM);
     if (inside.count < LEFT_OPEN_SHARE * above) {
-      const wider = insideOf(lattice, bone, hu, WIDE_CLOSING_MM);
+      const wider = insideOf(lattice, bone, layerHu, WIDE_CLOSING_MM);
       if (wider.count > inside.count) inside = wider;
     }
     enclosed.set(inside.cells, layer * plane);
@@ -51,18 +53,18 @@ function insideOf(
   radiusMm: number,
 ): { readonly cells: Uint8Array; readonly count: number } {
   const closed = new Uint8Array(outline.length);
-  const nearOpen = new Uint8Array(outline.length);
   dilatePlane(lattice, outline, 0, radiusMm, closed);
   fillHoles(lattice, closed, 0);
-  dilatePlane(
-    lattice,
-    closed.map((cell) => 1 - cell),
-    0,
-    radiusMm,
-    nearOpen,
-  );
-  const cells = closed.map((cell, i) => (cell === 1 && nearOpen[i] === 0 && hu[i] <= BONE_HU ? 1 : 0));
-  return { cells, count: cells.reduce((sum, cell) => sum + cell, 0) };
+  const open = new Uint8Array(outline.length);
+  for (let cell = 0; cell < open.length; cell++) open[cell] = 1 - closed[cell];
+  const nearOpen = new Uint8Array(outline.length);
+  dilatePlane(lattice, open, 0, radiusMm, nearOpen);
+  let count = 0;
+  for (let cell = 0; cell < closed.length; cell++) {
+    closed[cell] = nearOpen[cell] === 0 && hu[cell] <= BONE_HU ? 1 : 0; // what was open is near open
+    count += closed[cell];
+  }
+  return { cells: closed, count };
 }
 
 /** The brain's compartment, and its core at least 4 mm from bone, fat and air. 0/1 cells of the lattice. */
@@ -79,9 +81,10 @@ export interface Compartment {
  * @param vertexZ top of the calvarium along the plane normal, mm
  */
 export function brainCompartment(lattice: Lattice, enclosed: Uint8Array, vertexZ: number): Compartment {
-  const { layers, rows, columns } = lattice;
+  const { hu, layers, rows, columns } = lattice;
   const plane = rows * columns;
-  const barrier = Uint8Array.from(lattice.hu, (hu, cell) => (enclosed[cell] === 0 || hu < FAT_HU ? 1 : 0));
+  const barrier = new Uint8Array(hu.length);
+  for (let cell = 0; cell < hu.length; cell++) if (enclosed[cell] === 0 || hu[cell] < FAT_HU) barrier[cell] = 1;
   const core = clearOf(lattice, barrier);
   for (let layer = 0; layer < layers; layer++) {
     if (lattice.z[layer] < vertexZ - DEEPEST_BELOW_VERTEX_MM) core.fill(0, layer * plane, (layer + 1) * plane);

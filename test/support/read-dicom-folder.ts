@@ -5,11 +5,14 @@ import { decodeInstance } from '../../api/dicom/decode.ts';
 import type { Frame } from '../../api/imaging/volume.ts';
 import { testDataDir } from './components.ts';
 
-/** @param folder below the test data folder; README files and the like are passed over */
-export async function readDicomFolder(folder: string): Promise<Frame[]> {
+/**
+ * @param folder below the test data folder; README files and the like are passed over
+ * @param names only these files
+ */
+export async function readDicomFolder(folder: string, names?: readonly string[]): Promise<Frame[]> {
   const directory = join(testDataDir, folder);
   const files = readdirSync(directory)
-    .filter((name) => !/\.(txt|md|json)$/i.test(name))
+    .filter((name) => (names === undefined ? !/\.(txt|md|json)$/i.test(name) : names.includes(name)))
     .sort();
   return Promise.all(files.map(async (name) => decodeInstance(readFileSync(join(directory, name)))));
 }
