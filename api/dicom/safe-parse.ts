@@ -108,9 +108,9 @@ function parseElements(body: Uint8Array, encoding: Encoding, limits: ParseLimits
     if (encoding.explicitVr) dicomParser.parseDicomDataSetExplicit(dataSet, stream, body.length);
     else dicomParser.parseDicomDataSetImplicit(dataSet, stream, body.length);
   } catch (thrown) {
-    if (thrown instanceof RefusalError) throw thrown;
     // Some archives pad files to a block size: what follows complete pixel data is not part of the object.
     if (isInside(dataSet, dataSet.elements[PIXEL_DATA])) return dataSet;
+    if (thrown instanceof RefusalError) throw thrown;
     // What was thrown may quote values of the object: it stays out of the message.
     throw malformed('The data set cannot be read: it is damaged, truncated or not DICOM.');
   }

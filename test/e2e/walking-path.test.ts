@@ -1,0 +1,211 @@
+/** The whole path as a newcomer walks it: `npm start`'s process, its printed curl line, and what then stands in the chart. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { decode as decodePng } from 'fast-png';
+import { parseInstance } from '../../api/dicom/parse.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import type { AssessmentJson } from '../support/service-process.ts';
+
+const run = promisify(execFile);
+const DISCLAIMER = 'Research use only, trained on simulated data, not a medical device';
+
+let service: ServiceProcess;
+beforeAll(async () => {
+  service = await ServiceProcess.start();
+}, 120_000);
+afterAll(() => service.stopAndForget());
+
+const referencesOf = ({ resources }: AssessmentJson): string[] => [
+  resources!.riskAssessment,
+  ...resources!.media,
+  ...resources!.observations,
+  resources!.provenance,
+  resources!.device,
+];
+const versionsOf = (assessment: AssessmentJson): Promise<string[]> =>
+  Promise.all(referencesOf(assessment).map(async (ref) => `${ref}/${(await service.fhir(ref)).meta.versionId}`));
+const total = async (search: string): Promise<number> => (await service.fhir(`${search}&_summary=count`)).total;
+
+describe('A newcomer who starts hemocast', () => {
+  it('reads what it serves, with which model and on what', () => {
+    const printed = service.output();
+    expect(printed).toContain(DISCLAIMER);
+    expect(printed).toContain(`${service.url}/sandbox/fhir (sandbox, simulated patients)`);
+    expect(printed).toContain(`${service.url}/sandbox/dicomweb`);
+    expect(printed).toMatch(/hemocast-tiny \d+\.\d+\.\d+, SHA-256 [0-9a-f]{12}, on cpu/);
+  });
+
+  it('finds at least six patients, two of them assessed', async () => {
+    expect(await total('Patient?_total=accurate')).toBeGreaterThanOrEqual(6);
+    const { entry } = await service.fhir('RiskAssessment');
+    const subjects = entry.map((e: { resource: { subject: { reference: string } } }) => e.resource.subject.reference);
+    expect(subjects.sort()).toEqual(['Patient/lindqvist-maja', 'Patient/rivera-ana']);
+  });
+
+  it('pastes the printed curl line and gets an assessment', async () => {
+    const line = /^ *(curl .*)$/m.exec(service.output())![1];
+    const { stdout } = await run('bash', ['-c', line]);
+    const assessment = await service.finished((JSON.parse(stdout) as AssessmentJson).id);
+    expect(assessment.status).toBe('completed');
+  }, 60_000);
+
+  it('can read the interface description and its pages without a network', async () => {
+    expect(await (await service.fetch('/openapi.yaml')).text()).toContain('openapi: 3.1.0');
+    const page = await (await service.fetch('/docs')).text();
+    expect([...page.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1][0])).not.toContain('h');
+  });
+});
+
+describe('An assessment of a simulated patient', () => {
+  let assessment: AssessmentJson;
+  beforeAll(async () => {
+    const { status, body } = await service.assess('ImagingStudy/haddad-omar-ct');
+    expect(status).toBe(202);
+    expect(body.status).toMatch(/created|active/);
+    assessment = await service.finished(body.id);
+  }, 60_000);
+
+  it('completes with a probability, its interval and the measurements', () => {
+    expect(assessment.status).toBe('completed');
+    const { probability, probabilityInterval, riskBand, assumedPrevalence, measurements } = assessment.prediction!;
+    expect(probability).toBeGreaterThanOrEqual(probabilityInterval!.low);
+    expect(probability).toBeLessThanOrEqual(probabilityInterval!.high);
+    expect(riskBand).toBe(probability >= 0.5 ? 'high' : probability >= 0.15 ? 'moderate' : 'low');
+    expect(assumedPrevalence).toBe(0.35);
+    expect(measurements.hyperdenseVolumeMl.value).toBeGreaterThan(5); // a large hematoma
+    expect(measurements.side.value).toBe('right');
+    expect(assessment.disclaimer).toContain(DISCLAIMER);
+    expect(Object.keys(assessment.timings)).toEqual(expect.arrayContaining(['retrieving', 'network', 'writing-back']));
+  });
+
+  it('writes the forecast as a percentage with method, basis and window', async () => {
+    const risk = await service.fhir(assessment.resources!.riskAssessment);
+    const [prediction] = risk.prediction;
+    expect(prediction.probabilityDecimal).toBeCloseTo(100 * assessment.prediction!.probability, 0);
+    expect(prediction.outcome.coding[0].code).toBe('230706003');
+    expect(Date.parse(prediction.whenPeriod.end) - Date.parse(prediction.whenPeriod.start)).toBe(72 * 3_600_000);
+    expect(risk.subject.reference).toBe('Patient/haddad-omar');
+    const basis = risk.basis.map(({ reference }: { reference: string }) => reference);
+    expect(basis).toEqual(
+      expect.arrayContaining(['ImagingStudy/haddad-omar-ct', ...assessment.resources!.observations]),
+    );
+    expect(risk.performer.reference).toBe(assessment.resources!.device);
+    expect(JSON.stringify(risk.note)).toContain('not a medical device');
+    expect(risk.meta.security).toEqual([expect.objectContaining({ code: 'AIAST' })]);
+  });
+
+  it('names every written resource in its Provenance', async () => {
+    const provenance = await service.fhir(assessment.resources!.provenance);
+    const targets = provenance.target.map(({ reference }: { reference: string }) => reference);
+    const { riskAssessment, media, observations } = assessment.resources!;
+    expect(targets).toEqual(expect.arrayContaining([riskAssessment, ...media, ...observations]));
+  });
+
+  it('keeps a comparison picture that any EHR can show', async () => {
+    const media = await service.fhir(assessment.resources!.media[1]);
+    expect(media.content.contentType).toBe('image/png');
+    const bytes = await binary(media.content.url);
+    expect(bytes.length).toBe(media.content.size);
+    const picture = decodePng(bytes);
+    expect([picture.width, picture.height]).toEqual([media.width, media.height]);
+  });
+
+  it('keeps the generated follow-up CT as DICOM that says it is one', async () => {
+    const media = await service.fhir(assessment.resources!.media[0]);
+    expect(media.content.contentType).toBe('application/dicom');
+    const { header } = parseInstance(await binary(media.content.url));
+    expect(header.seriesDescription).toMatch(/^AI-GENERATED NOT ACQUIRED RESEARCH/);
+    expect(header.syntheticData).toBe('YES');
+    const study = await service.fhir('ImagingStudy/haddad-omar-ct');
+    expect(media.frames).toBe(study.numberOfInstances);
+  });
+
+  it('is the same assessment when asked for again, and nothing is written anew', async () => {
+    const before = await versionsOf(assessment);
+    const { status, body } = await service.assess('ImagingStudy/haddad-omar-ct');
+    expect(status).toBe(200);
+    expect(body).toEqual(assessment);
+    expect(await versionsOf(assessment)).toEqual(before);
+  });
+
+  it('becomes a new revision that supersedes the first when forced', async () => {
+    const { status, body } = await service.assess('ImagingStudy/haddad-omar-ct', { force: true });
+    expect(status).toBe(202);
+    const revision = await service.finished(body.id);
+    expect(revision).toMatchObject({ status: 'completed', revision: 2, supersedes: assessment.id });
+    expect(revision.resources!.riskAssessment).not.toBe(assessment.resources!.riskAssessment);
+    const provenance = await service.fhir(revision.resources!.provenance);
+    expect(JSON.stringify(provenance.entity)).toContain(assessment.resources!.riskAssessment);
+    expect(revision.prediction!.probability).toBeCloseTo(assessment.prediction!.probability, 6);
+  }, 60_000);
+
+  it('is listed by study and by patient, page by page', async () => {
+    const pages: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const query = `patient=Patient/haddad-omar&limit=1${cursor && `&cursor=${encodeURIComponent(cursor)}`}`;
+      const page = (await (await service.fetch(`/v1/assessments?${query}`)).json()) as {
+        items: AssessmentJson[];
+        next: string | null;
+      };
+      pages.push(...page.items.map(({ id }) => id));
+      cursor = page.next;
+    }
+    expect(pages.length).toBe(2);
+    expect(pages[1]).toBe(assessment.id);
+  });
+
+  const binary = async (url: string): Promise<Buffer> => {
+    const response = await fetch(`${service.url}/sandbox/fhir/${url}`, { headers: { accept: '*/*' } });
+    expect(response.status).toBe(200);
+    return Buffer.from(await response.arrayBuffer());
+  };
+});
+
+describe('Someone who follows an assessment', () => {
+  it('hears of its stages and its end as server-sent events', async () => {
+    const { body } = await service.assess('ImagingStudy/novak-petra-ct');
+    const text = await (await service.fetch(`/v1/assessments/${body.id}/events`)).text(); // ends with the assessment
+    const states = [...text.matchAll(/^data: (.*)$/gm)].map((match) => JSON.parse(match[1]) as AssessmentJson);
+    expect(states.at(-1)!.status).toBe('completed');
+    expect(states.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['retrieving', 'reading-scan']));
+    const progress = states.map((state) => state.progress);
+    expect(progress).toEqual([...progress].sort((a, b) => a - b));
+  }, 60_000);
+
+  it('can cancel it: nothing is written, and asking again begins anew', async () => {
+    const { body } = await service.assess('ImagingStudy/tanaka-hiro-ct');
+    const answer = await service.fetch(`/v1/assessments/${body.id}`, { method: 'DELETE' });
+    expect(answer.status).toBe(200);
+    expect((await service.finished(body.id)).status).toBe('cancelled');
+    expect(await total('RiskAssessment?subject=Patient/tanaka-hiro')).toBe(0);
+    const again = await service.assess('ImagingStudy/tanaka-hiro-ct');
+    expect(again.status).toBe(202);
+    expect((await service.finished(again.body.id)).status).toBe('completed');
+    expect(await total('RiskAssessment?subject=Patient/tanaka-hiro')).toBe(1);
+  }, 90_000);
+});
+
+describe('An administrator', () => {
+  it('sees EHR, PACS, queue and model ready', async () => {
+    const ready = await (await service.fetch('/health/ready')).json();
+    expect(ready).toMatchObject({
+      status: 'ready',
+      checks: { ehr: { ok: true }, pacs: { ok: true }, queue: { ok: true }, model: { ok: true } },
+      executionProvider: 'cpu',
+    });
+  });
+
+  it('finds at most 1.5 GB resident at the peak, database and model included', () => {
+    const peakKiB = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${service.pid}/status`, 'utf8'))![1]);
+    expect(peakKiB / 1024).toBeLessThanOrEqual(1_536);
+  });
+
+  it('finds no patient data in the log', () => {
+    for (const canary of ['Haddad', 'Novak', 'SIM-', 'haddad-omar']) {
+      expect(service.output().split('Assess a simulated patient')[0]).not.toContain(canary);
+    }
+  });
+});
