@@ -23,7 +23,7 @@ export class Canvas {
     const at = (y * this.width + x) * 3;
     for (let channel = 0; channel < 3; channel++) {
       const before = this.#pixels[at + channel];
-      this.#pixels[at + channel] = Math.round(before + (color[channel] - before) * opacity);
+      this.#pixels[at + channel] = before + (color[channel] - before) * opacity + 0.5; // the array cuts the fraction off
     }
   }
 
@@ -43,9 +43,12 @@ export class Canvas {
     return x + textWidth(text, face);
   }
 
-  /** Grey image `[row][column]`, 0..255. */
+  /** Grey image `[row][column]`, 0..255; lies inside the canvas. */
   image(x: number, y: number, width: number, grey: Uint8Array): void {
-    grey.forEach((value, i) => this.set(x + (i % width), y + Math.floor(i / width), [value, value, value]));
+    for (let row = 0, at = 0; at < grey.length; row++) {
+      let to = ((y + row) * this.width + x) * 3;
+      for (let column = 0; column < width; column++, at++, to += 3) this.#pixels.fill(grey[at], to, to + 3);
+    }
   }
 
   /** A frame of diagonal stripes just outside the rectangle. */

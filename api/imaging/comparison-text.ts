@@ -1,5 +1,23 @@
 /** The words of the comparison picture. */
-import type { Measured, Measurements, Prediction } from '../prediction/prediction.ts';
+import type { Flag, Measured, Measurements, Prediction } from '../prediction/prediction.ts';
+
+/** What stands over the two rows of pictures. */
+export const ROW_TITLES = {
+  acquired: { title: 'INITIAL CT (acquired)', remark: 'as the scanner made it' },
+  generated: {
+    title: 'AI-GENERATED FOLLOW-UP (not acquired)',
+    remark: 'drawn by a network from the slices above',
+  },
+} as const;
+
+/** Every flag in its own words, and what is always true. */
+export function describeLimits(flags: readonly Flag[]): string {
+  return [
+    'What limits this result:',
+    ...flags.map(({ message }) => message),
+    'A forecast never replaces the follow-up CT.',
+  ].join(' ');
+}
 
 /** "62 %" and what it means, its interval, and what it rests on. */
 export function describeProbability(prediction: Prediction): {

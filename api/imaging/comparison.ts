@@ -2,24 +2,27 @@
  * The comparison picture: initial CT above, generated follow-up below, same slices, same window, radiological convention.
  * It is what an EHR that shows nothing but pictures will show, so all that must be known stands in its pixels.
  */
-import { DISCLAIMER, type Prediction } from '../prediction/prediction.ts';
+import { DISCLAIMER, type Flag, type Prediction } from '../prediction/prediction.ts';
 import type { HeadAnatomy } from './anatomy.ts';
 import { Canvas, type Color } from './canvas.ts';
 import { chooseSlices } from './choose-slices.ts';
-import { describeMeasurements, describeProbability } from './comparison-text.ts';
-import { evenPositions, slicePositions } from './geometry.ts';
+import { describeLimits, describeMeasurements, describeProbability, ROW_TITLES } from './comparison-text.ts';
+import { cropOf, tileOf } from './comparison-tiles.ts';
+import { slicePositions } from './geometry.ts';
 import { findHyperdense } from './hyperdense.ts';
-import { resampleLines, resamplePlanes, resamplingWeights } from './resampling-weights.ts';
-import { lineHeight, textWidth, type Face } from './text.ts';
+import { lineHeight, textWidth, wrapText, type Face } from './text.ts';
 import type { Volume } from './volume.ts';
-import { BRAIN_WINDOW, greyOf } from './window.ts';
+import { BRAIN_WINDOW } from './window.ts';
 
 const WIDTH = 1500;
 const MARGIN = 30;
 const GAP = 14;
 const TILES = 6;
-/** Shown around the brain's compartment: skull and scalp, mm. */
-const AROUND_BRAIN_MM = 16;
+/** Heights, pixels: title over a row of pictures, their captions, one line of the limits, the lines at the lower edge. */
+const TITLE_HEIGHT = 34;
+const CAPTION_HEIGHT = 28;
+const LIMIT_LINE_HEIGHT = 18;
+const FOOTER_HEIGHT = 62;
 
 const BACKGROUND: Color = [11, 14, 18];
 const TEXT: Color = [232, 236, 240];
@@ -38,24 +41,20 @@ export interface Comparison {
   readonly height: number;
 }
 
-interface Crop {
-  readonly xMm: Float64Array;
-  readonly yMm: Float64Array;
-  readonly spacingMm: number;
-}
-
 /**
  * Draws the picture. It carries no name, identifier or date.
  *
  * @param input.followUpHu generated follow-up on the initial CT's own geometry, HU of the shape of `initial.hu`
+ * @param input.flags what limits the result, as far as the scan and the network show it
  */
 export function drawComparison(input: {
   readonly initial: Volume;
   readonly followUpHu: Float32Array;
   readonly anatomy: HeadAnatomy;
   readonly prediction: Prediction;
+  readonly flags: readonly Flag[];
 }): Comparison {
-  const { initial, followUpHu, anatomy, prediction } = input;
+  const { initial, followUpHu, anatomy, prediction, flags } = input;
   const before = findHyperdense(initial, anatomy).layerMl;
   const after = findHyperdense(initial, anatomy, followUpHu).layerMl;
   const slices = chooseSlices(
@@ -67,12 +66,13 @@ export function drawComparison(input: {
   const tileWidth = Math.floor((WIDTH - 2 * MARGIN - (TILES - 1) * GAP) / TILES);
   const crop = cropOf(initial, anatomy, tileWidth);
   const tileHeight = crop.yMm.length;
-  const headerHeight = 152;
-  const rowHeight = 34 + tileHeight + 22;
-  const height = headerHeight + 2 * rowHeight + 62;
+  const limits = wrapText(describeLimits(flags), '13', WIDTH - 2 * MARGIN);
+  const headerHeight = 134 + limits.length * LIMIT_LINE_HEIGHT;
+  const rowHeight = TITLE_HEIGHT + tileHeight + CAPTION_HEIGHT;
+  const height = headerHeight + 2 * rowHeight + FOOTER_HEIGHT;
   const canvas = new Canvas(WIDTH, height, BACKGROUND);
 
-  drawHeader(canvas, prediction);
+  drawHeader(canvas, prediction, limits);
   const { z } = slicePositions(initial);
   for (const [row, hu] of [initial.hu, followUpHu].entries()) {
     const generated = row === 1;
@@ -80,17 +80,17 @@ export function drawComparison(input: {
     drawRowTitle(canvas, top, generated);
     slices.forEach((slice, i) => {
       const x = MARGIN + i * (tileWidth + GAP);
-      const y = top + 34;
+      const y = top + TITLE_HEIGHT;
       canvas.image(x, y, tileWidth, tileOf(initial, hu, slice, crop));
       markTile(canvas, x, y, tileWidth, tileHeight, `${Math.round(anatomy.vertexZ - z[slice])} mm below vertex`);
       if (generated) frameGenerated(canvas, x, y, tileWidth, tileHeight);
     });
   }
-  drawFooter(canvas, height - 56);
+  drawFooter(canvas, height - FOOTER_HEIGHT + 6);
   return { png: canvas.png(), width: WIDTH, height };
 }
 
-function drawHeader(canvas: Canvas, prediction: Prediction): void {
+function drawHeader(canvas: Canvas, prediction: Prediction, limits: readonly string[]): void {
   const { percent, claim, interval, assumptions } = describeProbability(prediction);
   let x = canvas.text(MARGIN, 22, percent, '24b', TEXT);
   x = canvas.text(x + 14, 29, claim, '16', TEXT);
@@ -98,21 +98,14 @@ function drawHeader(canvas: Canvas, prediction: Prediction): void {
   canvas.text(x + 18, 29, interval, '16', TEXT);
   canvas.text(MARGIN, 62, assumptions, '13', QUIET);
   canvas.text(MARGIN, 88, `Measured on the initial CT: ${describeMeasurements(prediction.measurements)}`, '13', TEXT);
-  canvas.text(
-    MARGIN,
-    112,
-    'Leftover contrast can look like blood on the first CT. A forecast never replaces the follow-up CT.',
-    '13',
-    QUIET,
-  );
-  canvas.fill(MARGIN, 140, WIDTH - 2 * MARGIN, 1, [48, 56, 64]);
+  limits.forEach((line, i) => canvas.text(MARGIN, 112 + i * LIMIT_LINE_HEIGHT, line, '13', TEXT));
+  canvas.fill(MARGIN, 122 + limits.length * LIMIT_LINE_HEIGHT, WIDTH - 2 * MARGIN, 1, [48, 56, 64]);
 }
 
 function drawRowTitle(canvas: Canvas, top: number, generated: boolean): void {
   const color = generated ? GENERATED : ACQUIRED;
   canvas.fill(MARGIN, top + 5, 5, 18, color);
-  const title = generated ? 'AI-GENERATED FOLLOW-UP CT' : 'INITIAL CT';
-  const remark = generated ? 'not acquired: drawn by a network from the slices above' : 'acquired';
+  const { title, remark } = generated ? ROW_TITLES.generated : ROW_TITLES.acquired;
   const x = canvas.text(MARGIN + 14, top + 4, title, '16', color);
   canvas.text(x + 12, top + 6, remark, '13', QUIET);
 }
@@ -121,17 +114,17 @@ function drawRowTitle(canvas: Canvas, top: number, generated: boolean): void {
 function markTile(canvas: Canvas, x: number, y: number, width: number, height: number, position: string): void {
   labelOn(canvas, x + 5, y + (height >> 1) - 8, 'R', '13', TEXT);
   labelOn(canvas, x + width - 5 - textWidth('L', '13'), y + (height >> 1) - 8, 'L', '13', TEXT);
-  canvas.text(x + ((width - textWidth(position, '11')) >> 1), y + height + 6, position, '11', QUIET);
+  canvas.text(x + ((width - textWidth(position, '13')) >> 1), y + height + 7, position, '13', QUIET);
 }
 
 function frameGenerated(canvas: Canvas, x: number, y: number, width: number, height: number): void {
   canvas.hatchedFrame(x, y, width, height, 4, GENERATED);
   const lines: readonly [string, number][] = [
     ['AI-GENERATED', y + 4],
-    ['NOT ACQUIRED', y + height - lineHeight('11') - 4],
+    ['NOT ACQUIRED', y + height - lineHeight('13') - 4],
   ];
   for (const [line, top] of lines) {
-    labelOn(canvas, x + ((width - textWidth(line, '11')) >> 1), top, line, '11', GENERATED);
+    labelOn(canvas, x + ((width - textWidth(line, '13')) >> 1), top, line, '13', GENERATED);
   }
 }
 
@@ -151,43 +144,7 @@ function drawChip(canvas: Canvas, x: number, y: number, text: string, color: Col
 function drawFooter(canvas: Canvas, y: number): void {
   const { width, center } = BRAIN_WINDOW;
   canvas.fill(MARGIN, y - 6, WIDTH - 2 * MARGIN, 1, [48, 56, 64]);
-  const view = `Both rows: window width ${width}, centre ${center} HU. Seen from below, the patient's right is on the left.`;
+  const view = `Both rows: window width ${width}, center ${center} HU. Seen from below, the patient's right is on the left.`;
   canvas.text(MARGIN, y + 4, view, '13', QUIET);
   canvas.text(MARGIN, y + 26, DISCLAIMER, '13', TEXT);
-}
-
-/** The rectangle of the brain over all slices with skull and scalp around it, as wide as a tile, in square pixels. */
-function cropOf(volume: Volume, anatomy: HeadAnatomy, tileWidth: number): Crop {
-  const { lattice, intracranial } = anatomy;
-  let [left, right, top, bottom] = [lattice.columns, 0, lattice.rows, 0];
-  intracranial.forEach((inside, cell) => {
-    if (inside === 0) return;
-    const column = cell % lattice.columns;
-    const row = Math.floor(cell / lattice.columns) % lattice.rows;
-    left = Math.min(left, column);
-    right = Math.max(right, column + 1);
-    top = Math.min(top, row);
-    bottom = Math.max(bottom, row + 1);
-  });
-  const firstX = (lattice.firstColumn + left * lattice.block) * volume.columnSpacingMm - AROUND_BRAIN_MM;
-  const firstY = (lattice.firstRow + top * lattice.block) * volume.rowSpacingMm - AROUND_BRAIN_MM;
-  const spacingMm = ((right - left) * lattice.columnMm + 2 * AROUND_BRAIN_MM) / tileWidth;
-  const tileHeight = Math.round(((bottom - top) * lattice.rowMm + 2 * AROUND_BRAIN_MM) / spacingMm);
-  return {
-    xMm: evenPositions(firstX + spacingMm / 2, spacingMm, tileWidth),
-    yMm: evenPositions(firstY + spacingMm / 2, spacingMm, tileHeight),
-    spacingMm,
-  };
-}
-
-/** One slice in grey, resampled like the network's input, `[row][column]` of the tile. */
-function tileOf(volume: Volume, hu: Float32Array, slice: number, crop: Crop): Uint8Array {
-  const { rows, columns } = volume;
-  const across = resamplingWeights(evenPositions(0, volume.columnSpacingMm, columns), crop.xMm, crop.spacingMm);
-  const down = resamplingWeights(evenPositions(0, volume.rowSpacingMm, rows), crop.yMm, crop.spacingMm);
-  const wide = new Float32Array(rows * crop.xMm.length);
-  const tile = new Float32Array(crop.yMm.length * crop.xMm.length);
-  resampleLines(hu, slice * rows * columns, rows, across, -1024, wide, 0);
-  resamplePlanes(wide, 0, crop.xMm.length, down, -1024, tile, 0);
-  return Uint8Array.from(tile, (value) => greyOf(value));
 }

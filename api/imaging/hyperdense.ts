@@ -81,20 +81,19 @@ function smooth(cells: Float32Array, lattice: Lattice, sigmaMm: number): Float32
 
 /** Symmetric kernel along one axis of length `n` and step `stride`; normalized by the weights inside the volume. */
 function smoothAxis(source: Float32Array, target: Float32Array, n: number, stride: number, kernel: Float64Array): void {
-  for (let cell = 0; cell < source.length; cell++) {
-    const at = Math.floor(cell / stride) % n;
-    let sum = kernel[0] * source[cell];
-    let total = kernel[0];
-    for (let i = 1; i < kernel.length; i++) {
-      if (at >= i) {
-        sum += kernel[i] * source[cell - i * stride];
-        total += kernel[i];
-      }
-      if (at + i < n) {
-        sum += kernel[i] * source[cell + i * stride];
-        total += kernel[i];
+  for (let block = 0; block < source.length; block += n * stride) {
+    for (let at = 0; at < n; at++) {
+      let total = kernel[0];
+      for (let i = 1; i < kernel.length; i++) total += kernel[i] * ((at >= i ? 1 : 0) + (at + i < n ? 1 : 0));
+      const from = block + at * stride;
+      for (let cell = from; cell < from + stride; cell++) {
+        let sum = kernel[0] * source[cell];
+        for (let i = 1; i < kernel.length; i++) {
+          if (at >= i) sum += kernel[i] * source[cell - i * stride];
+          if (at + i < n) sum += kernel[i] * source[cell + i * stride];
+        }
+        target[cell] = sum / total;
       }
     }
-    target[cell] = sum / total;
   }
 }

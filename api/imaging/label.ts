@@ -44,14 +44,24 @@ export function labelGeneratedSlices(volume: Volume, hu: Float32Array): Float32A
   return labelled;
 }
 
-/** The corner and layout that cover the fewest voxels of the head, counted over all slices; the first of equals. */
+/**
+ * The corner and layout that cover the fewest voxels of the head, counted over all slices; the first of equals.
+ *
+ * @throws RangeError for a matrix too small for the label: no skull of an adult fits into one at the accepted pixel spacings
+ */
 export function placeLabel(volume: Volume): LabelPlacement {
   const face: Face = volume.columns >= 400 ? '16' : volume.columns >= 300 ? '13' : '11';
   const covered = headPerPixel(volume);
+  const sized = LAYOUTS.map((lines) => ({
+    lines,
+    width: Math.max(...lines.map((line) => textWidth(line, face))) + 2 * PADDING,
+    height: lines.length * lineHeight(face) + 2 * PADDING,
+  }));
+  const fitting = sized.filter(({ width, height }) => width <= volume.columns && height <= volume.rows);
+  if (fitting.length === 0)
+    throw new RangeError(`the label does not fit into ${volume.columns} x ${volume.rows} pixels`);
   let best: { placement: LabelPlacement; cost: number } | undefined;
-  for (const lines of LAYOUTS) {
-    const width = Math.min(volume.columns, Math.max(...lines.map((line) => textWidth(line, face))) + 2 * PADDING);
-    const height = Math.min(volume.rows, lines.length * lineHeight(face) + 2 * PADDING);
+  for (const { lines, width, height } of fitting) {
     for (const row of [0, volume.rows - height]) {
       for (const column of [0, volume.columns - width]) {
         const placement = { lines, face, row, column, width, height };
@@ -74,7 +84,7 @@ export function burnLabel(sliceHu: Float32Array, columns: number, placement: Lab
   lines.forEach((line, i) => {
     plotText(line, face, (x, y, coverage) => {
       const [r, c] = [row + PADDING + i * lineHeight(face) + y, column + PADDING + x];
-      if (r < row + height && c < column + width) sliceHu[r * columns + c] = TEXT_HU * coverage;
+      sliceHu[r * columns + c] = TEXT_HU * coverage;
     });
   });
 }

@@ -36,6 +36,17 @@ export function textWidth(text: string, face: Face): number {
   return Math.ceil(width);
 }
 
+/** Breaks a text between words into lines of at most `width` pixels; a longer word has a line of its own. */
+export function wrapText(text: string, face: Face, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const longer = lines.length === 0 ? word : `${lines[lines.length - 1]} ${word}`;
+    if (lines.length > 0 && textWidth(longer, face) <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 /**
  * Calls `plot` for every pixel that the text covers, relative to the upper left corner of its line, with the coverage 0..1.
  * A character the font does not hold is drawn as a question mark.

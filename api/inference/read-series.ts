@@ -55,8 +55,15 @@ export async function readSeries(
     measurements,
   });
   const followUpHu = await step('back-project', 0.65, () => backProject(volume, image, output.followUpHu));
+  const limits = [
+    flag('contrast-can-look-like-blood'),
+    ...flags,
+    ...anatomy.flags,
+    ...(strange ? [flag('out-of-distribution')] : []),
+    ...(prediction.probabilityInterval === null ? [flag('interval-absent')] : []),
+  ];
   const comparison = await step('draw', 0.75, () =>
-    drawComparison({ initial: volume, followUpHu, anatomy, prediction }),
+    drawComparison({ initial: volume, followUpHu, anatomy, prediction, flags: limits }),
   );
   const followUp = await step('write-dicom', 0.9, () =>
     writeFollowUpImage({
@@ -69,13 +76,7 @@ export async function readSeries(
   );
   return {
     prediction,
-    flags: [
-      flag('contrast-can-look-like-blood'),
-      ...flags,
-      ...anatomy.flags,
-      ...(strange ? [flag('out-of-distribution')] : []),
-      ...(prediction.probabilityInterval === null ? [flag('interval-absent')] : []),
-    ],
+    flags: limits,
     images: {
       comparisonPng: comparison.png,
       comparisonWidth: comparison.width,
