@@ -71,7 +71,7 @@ describe('A request that cannot be answered', () => {
     expect(body.code).toBe('media-type-unsupported');
   });
 
-  it.each(['/', '/v1', '/v1/patients', '/docs/../package.json', '/docs/package.json'])(
+  it.each(['/v1', '/v1/patients', '/docs/../package.json', '/docs/package.json'])(
     'for %s, where nothing is',
     async (path) => {
       const answer = await request(service.app)

@@ -6,7 +6,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { components } from '../../api/generated/openapi.d.ts';
-import { repositoryRoot } from './components.ts';
 
 export type AssessmentJson = components['schemas']['Assessment'];
 
@@ -30,7 +29,7 @@ export class ServiceProcess {
     const directory = dataDir ?? mkdtempSync(join(tmpdir(), 'hemocast-e2e-'));
     const child = spawn(
       process.execPath,
-      ['--disable-warning=ExperimentalWarning', join(repositoryRoot, 'api/main.ts')],
+      ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, '../../api/main.ts')],
       {
         env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: directory, LOG_LEVEL: 'warn', ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
