@@ -1,10 +1,12 @@
 /** The whole path as a newcomer walks it: `npm start`'s process, its printed curl line, and what then stands in the chart. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decode as decodePng } from 'fast-png';
 import { parseInstance } from '../../api/dicom/parse.ts';
+import { repositoryRoot } from '../support/components.ts';
 import { measureStall } from '../support/event-loop.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import type { AssessmentJson } from '../support/service-process.ts';
@@ -51,6 +53,20 @@ describe('A newcomer who starts hemocast', () => {
     const assessment = await service.finished((JSON.parse(stdout) as AssessmentJson).id);
     expect(assessment.status).toBe('completed');
   }, 60_000);
+
+  it('pastes the curl lines of the README', async () => {
+    const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8');
+    const lines = [...readme.matchAll(/^ {4}(curl .*)$/gm)].map((match) => match[1]);
+    expect(lines.length).toBeGreaterThanOrEqual(3);
+    const answers: Record<string, unknown>[] = [];
+    for (const line of lines) {
+      const { stdout } = await run('bash', ['-c', line.replaceAll('http://127.0.0.1:8080', service.url)]);
+      answers.push(JSON.parse(stdout) as Record<string, unknown>);
+    }
+    expect(answers[0]).toMatchObject({ imagingStudy: 'ImagingStudy/moreau-claire-ct', status: 'completed' });
+    expect(answers[1].items).toHaveLength(1);
+    expect(answers[2]).toMatchObject({ resourceType: 'Bundle', total: 1 });
+  });
 
   it('can read the interface description and its pages without a network', async () => {
     expect(await (await service.fetch('/openapi.yaml')).text()).toContain('openapi: 3.1.0');
