@@ -106,7 +106,9 @@ describe('A request that cannot be answered', () => {
     const sandbox = express.Router().use('/fhir', (_request, _response, next) => {
       next(new NotFoundError('patient-not-found', 'There is no such Patient.'));
     });
-    const answer = await request(service.variant({ sandbox: [sandbox] })).get('/sandbox/fhir/Patient/1').expect(404);
+    const answer = await request(service.variant({ sandbox: [sandbox] }))
+      .get('/sandbox/fhir/Patient/1')
+      .expect(404);
     expect(answer.headers['content-type']).toBe('application/fhir+json');
     expect(answer.body).toMatchObject({
       resourceType: 'OperationOutcome',
