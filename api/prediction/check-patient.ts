@@ -73,5 +73,7 @@ function checkProcedure({ study, initialCtAt }: PatientCheckInput): Flag[] {
       { hoursAfterProcedure: Number(shortestH.toFixed(1)), limitHours: LONGEST_AFTER_PROCEDURE_H },
     );
   }
-  return longestH > LONGEST_AFTER_PROCEDURE_H ? [flag('time-since-procedure-unknown')] : [];
+  // Before its end is out of scope too: then this is no scan after the procedure, or one of the two times is wrong.
+  const certain = shortestH >= 0 && longestH <= LONGEST_AFTER_PROCEDURE_H;
+  return certain ? [] : [flag('time-since-procedure-unknown')];
 }
