@@ -153,10 +153,22 @@ function assertBrainTissue(lattice: Lattice, enclosed: Uint8Array, vertexZ: numb
     shareNearMode: round(share, 2),
     requiredShare: HEAD_CRITERIA.minBrainShare,
   };
-  if (Math.abs(modeHu) > 200 || share < HEAD_CRITERIA.minBrainShare)
+  if (Math.abs(modeHu) > 200 || share < HEAD_CRITERIA.minBrainShare) {
+    assertClosedAtTheTop(lattice, enclosed);
     throw notAHead('The skull does not hold a brain', details);
+  }
   if (modeHu < min || modeHu > max) throw implausible('Brain does not lie where Hounsfield units put it', details);
   return modeHu;
+}
+
+/** The lower part of a head holds more air and bone than brain; what is wrong with it is that the upper part is missing. */
+function assertClosedAtTheTop(lattice: Lattice, enclosed: Uint8Array): void {
+  const enclosedInTopSliceCm2 = areasCm2(lattice, enclosed)[lattice.layers - 1];
+  if (enclosedInTopSliceCm2 <= HEAD_CRITERIA.maxBrainInTopLayerCm2) return;
+  throw new RefusalError('incomplete-head-coverage', 'The top of the skull is outside the scan: send the whole head.', {
+    enclosedInTopSliceCm2: round(enclosedInTopSliceCm2, 1),
+    limitCm2: HEAD_CRITERIA.maxBrainInTopLayerCm2,
+  });
 }
 
 function assertVolume(lattice: Lattice, mask: Uint8Array, coverageMm: number): number {

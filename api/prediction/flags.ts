@@ -19,7 +19,6 @@ export const FLAGS = {
   'out-of-distribution': 'This scan differs from what the network was trained on; the forecast may be off.',
   'interval-absent': 'No interval is available for this model.',
   'derived-outputs-degraded': 'The EHR does not accept every resource; some results were written in a simpler form.',
-  'not-written-to-pacs': 'The generated image is stored in the EHR only; no PACS store is configured.',
 } as const;
 
 export type FlagCode = keyof typeof FLAGS;

@@ -36,10 +36,8 @@ export const REFUSALS = {
   'dicom-malformed': 'The DICOM object cannot be read.',
   'patient-under-18': 'The patient was under 18 at the time of the scan.',
   'too-long-after-procedure': 'The scan was taken more than 24 h after the end of the thrombectomy.',
-  'severe-artifact': 'Metal or motion artifact over a large part of the brain.',
   'model-output-invalid': 'The network returned values that are not finite or out of range.',
   'out-of-distribution': 'The scan is too unlike anything the network was trained on.',
-  'tasks-disagree': 'The probability and the generated follow-up CT contradict each other.',
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;

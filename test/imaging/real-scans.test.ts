@@ -30,6 +30,11 @@ describeWith('test data', 'A real head CT', () => {
     expect(codes(anatomy.flags)).toEqual(['vertex-not-covered']); // the last slice still shows bone
   });
 
+  it('of which only the lower half was sent is refused for its coverage, not as something else', async () => {
+    const frames = (await readDicomFolder('ge_hispeed_head_tilt')).slice(0, 14);
+    expect(refusalOf(() => assertHead(assembleVolume(frames).volume)).code).toBe('incomplete-head-coverage');
+  });
+
   // Its values are stored as HU (slope 1, intercept 0), padding is -1500.
   it.each([
     ['slope halved', { rescaleSlope: 0.5 }],

@@ -75,7 +75,6 @@ const ELSEWHERE: readonly FlagCode[] = [
   'out-of-distribution',
   'interval-absent',
   'derived-outputs-degraded',
-  'not-written-to-pacs',
 ];
 
 describe('Flags', () => {
