@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm';
 import { assessStudy } from './assessment/assess-study.ts';
 import { parseStudyReference } from './assessment/assessment.ts';
 import type { Assessment } from './assessment/assessment.ts';
+import { InitialCtSource } from './assessment/initial-ct.ts';
 import { planStudy } from './assessment/plan-study.ts';
 import type { ModelDescription } from './assessment/ports.ts';
 import { requestAssessment } from './assessment/request-assessment.ts';
@@ -19,7 +20,10 @@ import { Egress } from './egress/egress.ts';
 import { FhirEhr } from './ehr/fhir-ehr.ts';
 import { ConfigurationError } from './errors.ts';
 import { createApp } from './http/app.ts';
+import type { InitialCtParts } from './http/initial-ct.ts';
+import type { SmartAppOptions } from './http/smart-app.ts';
 import { OnnxScanReader } from './inference/onnx-scan-reader.ts';
+import { WorkerVolumeAssembler } from './inference/volume-assembler.ts';
 import { openDatabase } from './jobs/database.ts';
 import { lockDirectory } from './jobs/directory-lock.ts';
 import { PictureLedger } from './jobs/picture-ledger.ts';
@@ -118,9 +122,10 @@ export async function startService(
     });
     closers.push(() => queue.stop());
 
+    const planOf: InitialCtParts['planStudy'] = (reference, signal) =>
+      planStudy(reference, { ehr, pacs, modelSha256: reader.describe().sha256 }, signal);
     const requestParts: RequestParts = {
-      planStudy: (reference, signal) =>
-        planStudy(reference, { ehr, pacs, modelSha256: reader.describe().sha256 }, signal),
+      planStudy: planOf,
       describeModel: () => reader.describe(),
       records: store,
       work: queue,
@@ -133,6 +138,12 @@ export async function startService(
       reader,
       authentication: { apiToken: config.apiToken },
       log,
+      initialCt: {
+        planStudy: planOf,
+        source: new InitialCtSource({ pacs, assembler: new WorkerVolumeAssembler() }),
+        assertMayRead: () => undefined, // everyone who passes the door today may read every patient
+      },
+      smartApp: smartApp(systems.ehr),
       sandbox: sandbox && [sandbox.router, registerStudyRoute(sandbox, egress, systems.pacs.baseUrl)],
     }) as RequestListener;
 
@@ -176,6 +187,16 @@ function namedSystems(config: Config, url: string) {
     ...other.map((system) => ({ name: 'pacs', ...system })),
   ];
   return { ehr, pacs, otherDicomweb: other.map(({ baseUrl }) => baseUrl), all };
+}
+
+/** The app is launched from the sandbox's own EHR there; elsewhere from the EHRs of the trust registry. */
+function smartApp(ehr: { readonly baseUrl: string; readonly sandbox: boolean }): SmartAppOptions {
+  return {
+    directory: resolve(import.meta.dirname, '../smart-app/dist'),
+    issuers: ehr.sandbox ? [{ iss: ehr.baseUrl, clientId: 'hemocast-app' }] : [],
+    frameAncestors: ehr.sandbox ? ["'self'"] : [],
+    connectOrigins: [],
+  };
 }
 
 function openSandbox(config: Config, url: string, log: Logger): Promise<Sandbox> {

@@ -73,6 +73,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/imaging-studies/{id}/geometry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ImagingStudyId"];
+            };
+            cookie?: never;
+        };
+        /** Where the voxels of the initial CT lie */
+        get: operations["getInitialCtGeometry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/imaging-studies/{id}/initial-ct": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ImagingStudyId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * The voxels of the initial CT
+         * @description Hounsfield units as int16, little endian, `[slice][row][column]`: the slices of `geometry`, compressed by gzip where the client
+         *     accepts it. Answered to the API token, to callers on this machine where there is none, and to a user of the EHR for the patient
+         *     of their launch.
+         */
+        get: operations["getInitialCt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -309,6 +352,31 @@ export interface components {
             /** @description The model card. */
             cardMarkdown: string;
         };
+        Vector3: number[];
+        /** @description Patient coordinates are LPS, mm. Columns run to the left of the patient, rows to the back, slices upward. */
+        SliceGeometry: {
+            imagingStudy: components["schemas"]["ImagingStudyReference"];
+            patient: components["schemas"]["PatientReference"];
+            studyInstanceUid: string;
+            seriesInstanceUid: string;
+            slices: number;
+            rows: number;
+            columns: number;
+            rowSpacingMm: number;
+            columnSpacingMm: number;
+            rowDirection: components["schemas"]["Vector3"];
+            columnDirection: components["schemas"]["Vector3"];
+            normal: components["schemas"]["Vector3"];
+            /** @description Centre of the first voxel of each slice. */
+            origins: components["schemas"]["Vector3"][];
+            sopInstanceUids: string[];
+            /** @description null where the sender does not state it. */
+            sliceThicknessMm: number | null;
+            /** @description Angle between the stack of slices and their normal. */
+            gantryTiltDeg: number;
+            /** @description Hyperdense volume in each slice, mL; null where no head was recognized. */
+            hyperdenseMl: number[] | null;
+        };
         Readiness: {
             /** @enum {string} */
             status: "ready" | "not-ready";
@@ -358,6 +426,7 @@ export interface components {
     };
     parameters: {
         AssessmentId: string;
+        ImagingStudyId: string;
     };
     requestBodies: never;
     headers: {
@@ -515,6 +584,62 @@ export interface operations {
             };
             401: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getInitialCtGeometry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ImagingStudyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The slices that an assessment of the study's present content reads, inferior to superior. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SliceGeometry"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            502: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getInitialCt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ImagingStudyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Voxels. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            502: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };

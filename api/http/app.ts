@@ -14,12 +14,16 @@ import type { CallerAuthentication } from './authenticate.ts';
 import { docsRoutes } from './docs.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
+import { initialCtRoutes } from './initial-ct.ts';
+import type { InitialCtParts } from './initial-ct.ts';
 import { metricsRoutes } from './metrics.ts';
 import { modelRoutes } from './models.ts';
 import { problemHandler } from './problem.ts';
 import { refusalRoutes } from './refusals.ts';
 import { answerHead, logRequests, securityHeaders } from './middleware.ts';
 import { validateResponses } from './response-validation.ts';
+import { smartAppRoutes } from './smart-app.ts';
+import type { SmartAppOptions } from './smart-app.ts';
 
 export interface Services {
   readonly ehr: Pick<Ehr, 'health'>;
@@ -32,6 +36,10 @@ export interface Services {
   readonly queueLimit: number;
   readonly authentication: CallerAuthentication;
   readonly log: Logger;
+  /** Where the SMART app's viewer gets its pixels; without it the route is not there. */
+  readonly initialCt?: InitialCtParts;
+  /** The SMART app at /app. */
+  readonly smartApp?: SmartAppOptions;
   /** The sandbox's routers, mounted at /sandbox in this order, with doors and limits of their own. */
   readonly sandbox?: readonly Router[];
   /** Told of answers that break openapi.yaml, which are logged and answered 500. */
@@ -53,6 +61,7 @@ export function createApp(services: Services): Express {
   app.use(securityHeaders);
   app.use(answerHead);
   app.use(docsRoutes(OPENAPI_FILE));
+  if (services.smartApp !== undefined) app.use(smartAppRoutes(services.smartApp));
   app.get('/', (_request, response) => response.redirect(services.sandbox === undefined ? '/docs' : '/sandbox'));
   app.use(['/v1', '/metrics'], authenticate(services.authentication));
   app.use(express.json({ limit: BODY_LIMIT, type: ['application/json'], inflate: false }));
@@ -70,6 +79,7 @@ export function createApp(services: Services): Express {
   app.use(metricsRoutes(services.records));
   app.use(assessmentRoutes(services));
   app.use(eventRoutes(services));
+  if (services.initialCt !== undefined) app.use(initialCtRoutes(services.initialCt));
   app.use(modelRoutes(services));
   app.use(refusalRoutes());
   app.use(problemHandler(services.log));

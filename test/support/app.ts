@@ -1,11 +1,14 @@
 /** The real app on the real queue and PGlite, with the hospital in memory. */
 import { rm } from 'node:fs/promises';
 import type { Express } from 'express';
+import { StudyIncompleteError } from '../../api/assessment/assessment.ts';
 import { createApp } from '../../api/http/app.ts';
 import type { Services } from '../../api/http/app.ts';
 import { makeDataDir } from './embedded-data-dir.ts';
 import { startQueueService } from './queue-service.ts';
 import type { QueueService } from './queue-service.ts';
+
+const EMPTY_PLAN = { complete: false, instancesPresent: 0, chosen: [], refusal: null, flags: [] };
 
 export interface TestApp extends QueueService {
   readonly app: Express;
@@ -29,6 +32,12 @@ export async function startTestApp(options: Parameters<typeof startQueueService>
     work: queue,
     queueLimit: 1_000,
     authentication: {},
+    // The hospital in memory holds no pixels: its plan is all that these suites see of the route.
+    initialCt: {
+      planStudy: async (reference, signal) => ({ ...EMPTY_PLAN, ...(await hospital.planStudy(reference, signal)) }),
+      source: { read: (plan) => Promise.reject(new StudyIncompleteError(0, plan.study.numberOfInstances)) },
+      assertMayRead: () => undefined,
+    },
     log,
     onContractBreach: (error) => void breaches.push(error),
   };

@@ -1,0 +1,57 @@
+/** The voxels of the initial CT, for the viewer of the SMART app: read through the service, bound to the caller's patient. */
+import { createGunzip } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Router } from 'express';
+import type { Request, Response } from 'express';
+import { parseStudyReference } from '../assessment/assessment.ts';
+import type { InitialCt, InitialCtSource } from '../assessment/initial-ct.ts';
+import type { StudyPlan } from '../assessment/plan-study.ts';
+import type { StudyReference } from '../assessment/ports.ts';
+
+export interface InitialCtParts {
+  readonly planStudy: (reference: StudyReference, signal: AbortSignal) => Promise<StudyPlan>;
+  readonly source: Pick<InitialCtSource, 'read'>;
+  /** Throws unless the caller of this request may see this patient ("Patient/<id>"). */
+  readonly assertMayRead: (request: Request, response: Response, patientReference: string) => void;
+}
+
+/** Longest time for one answer, ms. */
+const TIMEOUT_MS = 60_000;
+
+export function initialCtRoutes(parts: InitialCtParts): Router {
+  const router = Router();
+
+  const read = async (request: Request<{ id: string }>, response: Response): Promise<[StudyPlan, InitialCt]> => {
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(TIMEOUT_MS)]);
+    const plan = await parts.planStudy(parseStudyReference(`ImagingStudy/${request.params.id}`), signal);
+    parts.assertMayRead(request as Request, response, plan.study.patientReference);
+    return [plan, await parts.source.read(plan, signal)];
+  };
+
+  router.get('/v1/imaging-studies/:id/geometry', async (request, response) => {
+    const [{ study, chosen }, { geometry }] = await read(request, response);
+    response.json({
+      imagingStudy: `ImagingStudy/${study.reference.id}`,
+      patient: study.patientReference,
+      studyInstanceUid: study.studyInstanceUid,
+      seriesInstanceUid: chosen[0].seriesInstanceUid,
+      ...geometry,
+    });
+  });
+
+  router.get('/v1/imaging-studies/:id/initial-ct', async (request, response) => {
+    const [, { huGzip }] = await read(request, response);
+    response.set({ 'Content-Type': 'application/octet-stream', Vary: 'Accept-Encoding' });
+    if (request.acceptsEncodings('gzip') === 'gzip') {
+      response.set({ 'Content-Encoding': 'gzip', 'Content-Length': String(huGzip.byteLength) });
+      response.end(huGzip);
+    } else {
+      await pipeline(Readable.from([huGzip]), createGunzip(), response);
+    }
+  });
+
+  return router;
+}
