@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `hemocast predict` and `hemocast register-study`: files in, files out; and a helping hand for a PACS beside the sandbox EHR. */
+/** `hemocast`: files in, files out without an EHR; the switch of a running service; a helping hand for a PACS beside the sandbox EHR. */
 import { parseArgs } from 'node:util';
 import { isLoopback, readConfig } from './config.ts';
 import { HemocastError } from './errors.ts';
@@ -9,11 +9,16 @@ const USAGE = `Usage:
   hemocast predict <folder, file or zip of DICOM> --out <dir>
       Reads one head CT and writes prediction.json, comparison.png and follow-up.dcm.
       Exit code 0; 2 for a refusal (its code on stderr and in prediction.json); 1 for a fault.
+  hemocast pause | shadow | resume [--reason <text>] [--url http://127.0.0.1:8080]
+      Stops cards and write-backs of a running service at once; computes without showing or writing; lets it run again.
   hemocast register-study <StudyInstanceUID> [--url http://127.0.0.1:8080]
       Creates the sandbox EHR's ImagingStudy for a study of the configured PACS.
 
 Research use only, trained on simulated data, not a medical device.
 `;
+
+/** Command -> operation mode. */
+const MODES: Readonly<Record<string, string>> = { pause: 'paused', shadow: 'shadow', resume: 'running' };
 
 /** Exit codes: 0 done, 1 fault, 2 refusal. */
 async function main(args: readonly string[]): Promise<number> {
@@ -21,18 +26,46 @@ async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...rest],
     allowPositionals: true,
-    options: { out: { type: 'string' }, url: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      out: { type: 'string' },
+      url: { type: 'string' },
+      reason: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
-  if (values.help || positionals.length !== 1) return usage(values.help ? 0 : 1);
+  if (values.help) return usage(0);
+  const url = values.url ?? 'http://127.0.0.1:8080';
+  if (command in MODES) return positionals.length > 0 ? usage(1) : setOperation(MODES[command], values.reason, url);
+  if (positionals.length !== 1) return usage(1);
   switch (command) {
     case 'predict':
       if (values.out === undefined) return usage(1);
       return predictFiles({ input: positionals[0], out: values.out, config: readConfig(process.env) });
     case 'register-study':
-      return registerStudy(positionals[0], values.url ?? 'http://127.0.0.1:8080');
+      return registerStudy(positionals[0], url);
     default:
       return usage(1);
   }
+}
+
+async function setOperation(mode: string, reason: string | undefined, serviceUrl: string): Promise<number> {
+  const { apiToken } = readConfig(process.env);
+  const response = await fetch(new URL('/v1/operation', serviceUrl), {
+    method: 'PUT',
+    headers: {
+      'Content-Type': 'application/json',
+      ...(apiToken === undefined ? {} : { Authorization: `Bearer ${apiToken}` }),
+    },
+    body: JSON.stringify({ mode, reason: reason ?? null }),
+    redirect: 'error',
+  });
+  const answer = (await response.json()) as { mode?: string; detail?: string };
+  if (!response.ok) {
+    process.stderr.write(`${answer.detail ?? `HTTP ${response.status}`}\n`);
+    return 1;
+  }
+  process.stdout.write(`${answer.mode}\n`);
+  return 0;
 }
 
 /** Asks the running service to register the study: it alone may write to its sandbox. */

@@ -26,6 +26,7 @@ import { OnnxScanReader } from './inference/onnx-scan-reader.ts';
 import { WorkerVolumeAssembler } from './inference/volume-assembler.ts';
 import { openDatabase } from './jobs/database.ts';
 import { lockDirectory } from './jobs/directory-lock.ts';
+import { StoredOperationSwitch } from './jobs/operation-switch.ts';
 import { PictureLedger } from './jobs/picture-ledger.ts';
 import { AssessmentQueue } from './jobs/queue.ts';
 import { AssessmentStore } from './jobs/store.ts';
@@ -105,6 +106,9 @@ export async function startService(
       store: config.storeGeneratedImage,
     });
 
+    const operation = await StoredOperationSwitch.open(database, log);
+    closers.push(async () => operation.close());
+    const writes = (): boolean => operation.current().mode !== 'shadow';
     const policy = {
       assumedPrevalence: config.assumedPrevalence,
       riskBandBounds: config.riskBandBounds,
@@ -113,10 +117,12 @@ export async function startService(
     const queue = await AssessmentQueue.open(database, {
       store,
       log,
+      operation,
       limits: { assessmentTimeoutMs: config.assessmentTimeoutMs, instanceWaitMs: config.instanceWaitMs },
       assess: async (assessment, signal, onProgress) => {
         const supersededRiskAssessment = await findSuperseded(assessment, store);
-        return assessStudy(assessment, { ehr, pacs, reader, policy, supersededRiskAssessment }, signal, onProgress);
+        const parts = { ehr, pacs, reader, policy: { ...policy, writes: writes() }, supersededRiskAssessment };
+        return assessStudy(assessment, parts, signal, onProgress);
       },
       describeModel: () => identify(reader.describe()),
     });
@@ -129,6 +135,7 @@ export async function startService(
       describeModel: () => reader.describe(),
       records: store,
       work: queue,
+      writes,
       queueLimit: config.queueLimit,
     };
     handler = createApp({
@@ -136,6 +143,7 @@ export async function startService(
       ehr,
       pacs,
       reader,
+      operation,
       authentication: { apiToken: config.apiToken },
       log,
       initialCt: {
@@ -152,7 +160,7 @@ export async function startService(
       await sandbox.seed();
     }
     await queue.start();
-    if (systems.ehr.sandbox && systems.pacs.sandbox) {
+    if (systems.ehr.sandbox && systems.pacs.sandbox && operation.current().mode === 'running') {
       onStep('assessing two of its patients');
       await assessAtStart(requestParts, store, log);
     }

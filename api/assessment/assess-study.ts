@@ -16,6 +16,8 @@ export interface AssessmentPolicy {
   readonly riskBandBounds: { readonly moderate: number; readonly high: number };
   /** Also store the generated image in the PACS. */
   readonly storeGeneratedImage: boolean;
+  /** Whether anything is written at all; in shadow operation the result is only kept. */
+  readonly writes: boolean;
 }
 
 export interface AssessmentParts {
@@ -41,7 +43,8 @@ export type AssessmentOutcome =
       readonly kind: 'completed';
       readonly prediction: Prediction;
       readonly flags: readonly Flag[];
-      readonly resources: WrittenResources;
+      /** Null in shadow operation. */
+      readonly resources: WrittenResources | null;
       readonly executionProvider: string;
       readonly timings: Timings;
     }
@@ -110,6 +113,15 @@ export async function assessStudy(
     clock.add(reading.timings);
     clock.lap('reading-scan');
 
+    const result = {
+      kind: 'completed',
+      prediction: reading.prediction,
+      executionProvider: reading.executionProvider,
+    } as const;
+    if (!policy.writes) {
+      flags.push(flag('shadow-operation'));
+      return { ...result, flags: unique(flags), resources: null, timings: clock.timings };
+    }
     await onProgress({ stage: 'writing-back', progress: 0.85 });
     if (policy.storeGeneratedImage) {
       await pacs.store(plan.study.studyInstanceUid, reading.images.followUpDicom, signal);
@@ -129,14 +141,7 @@ export async function assessStudy(
     );
     clock.lap('writing-back');
     if (resources.degraded !== undefined) flags.push(flag('derived-outputs-degraded'));
-    return {
-      kind: 'completed',
-      prediction: reading.prediction,
-      flags: unique(flags),
-      resources,
-      executionProvider: reading.executionProvider,
-      timings: clock.timings,
-    };
+    return { ...result, flags: unique(flags), resources, timings: clock.timings };
   } catch (error) {
     if (!(error instanceof RefusalError)) throw error;
     return { kind: 'refused', refusal: error.toRefusal(), flags: unique(flags), timings: clock.timings };

@@ -14,6 +14,8 @@ export interface RequestParts {
   describeModel(): ModelDescription;
   readonly records: AssessmentRecords;
   readonly work: AssessmentWork;
+  /** Whether results are written to the chart now; one that was only kept in shadow operation is then made anew. */
+  readonly writes: () => boolean;
   /** Assessments that may be open at a time. */
   readonly queueLimit: number;
 }
@@ -57,7 +59,7 @@ export async function requestAssessment(
   const model = { name, version, sha256 };
 
   for (let look = 0; look < MOST_LOOKS; look++) {
-    const choice = await chooseAssessment({ ...plan, model, force }, reference, parts.records);
+    const choice = await chooseAssessment({ ...plan, model, force, writes: parts.writes() }, reference, parts.records);
     if ('existing' in choice) return { assessment: choice.existing, begun: false };
     if ((await parts.records.countOpen()) >= parts.queueLimit) throw new QueueFullError(parts.queueLimit);
     const assessment =
@@ -80,11 +82,11 @@ type Choice =
   | { readonly reopen: Assessment; readonly create: NewAssessment };
 
 async function chooseAssessment(
-  wanted: Pick<NewAssessment, 'study' | 'contentKey' | 'model'> & { readonly force: boolean },
+  wanted: Pick<NewAssessment, 'study' | 'contentKey' | 'model'> & { readonly force: boolean; readonly writes: boolean },
   reference: StudyReference,
   records: AssessmentRecords,
 ): Promise<Choice> {
-  const { force, ...content } = wanted;
+  const { force, writes, ...content } = wanted;
   const waiting = await records.findWithoutContent(reference);
   if (waiting !== null && !hasEnded(waiting)) return { existing: waiting };
   if (content.contentKey === null) {
@@ -96,7 +98,8 @@ async function chooseAssessment(
   const underWay = revisions.find((assessment) => !hasEnded(assessment));
   if (underWay !== undefined) return { existing: underWay };
   const completed = revisions.find((assessment) => assessment.status === 'completed');
-  if (completed !== undefined && !force) return { existing: completed };
+  const keptOnly = completed?.resources === null;
+  if (completed !== undefined && !force && !(keptOnly && writes)) return { existing: completed };
 
   const create = {
     ...content,

@@ -133,6 +133,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/operation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the service runs, computes in shadow, or is paused */
+        get: operations["getOperation"];
+        /**
+         * Pause the service, put it in shadow operation, or let it run
+         * @description `paused` stops cards and write-backs within a second; requests are kept and done later. In `shadow`, scans are assessed and the
+         *     results kept, but nothing is shown or written; asked for again when the service runs, they are made anew and written.
+         */
+        put: operations["setOperation"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/refusals": {
         parameters: {
             query?: never;
@@ -377,6 +399,14 @@ export interface components {
             /** @description Hyperdense volume in each slice, mL; null where no head was recognized. */
             hyperdenseMl: number[] | null;
         };
+        /** @enum {string} */
+        OperationMode: "running" | "shadow" | "paused";
+        Operation: {
+            mode: components["schemas"]["OperationMode"];
+            /** Format: date-time */
+            changedAt: string | null;
+            reason: string | null;
+        };
         Readiness: {
             /** @enum {string} */
             status: "ready" | "not-ready";
@@ -388,6 +418,7 @@ export interface components {
             } & {
                 [key: string]: components["schemas"]["SystemHealth"];
             };
+            operation: components["schemas"]["Operation"];
             model: components["schemas"]["ModelIdentity"] | null;
             executionProvider: string | null;
         };
@@ -664,6 +695,60 @@ export interface operations {
                 };
             };
             401: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getOperation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The mode in force. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    setOperation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    mode: components["schemas"]["OperationMode"];
+                    /** @description For colleagues; no patient data. */
+                    reason?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The mode in force from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            415: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };

@@ -6,6 +6,7 @@ import type { Express, Router } from 'express';
 import * as OpenApiValidator from 'express-openapi-validator';
 import type { AssessmentRecords, AssessmentWork } from '../assessment/assessment-records.ts';
 import type { RequestParts } from '../assessment/request-assessment.ts';
+import type { OperationSwitch } from '../assessment/operation.ts';
 import type { Ehr, Pacs, ScanReader } from '../assessment/ports.ts';
 import type { Logger } from '../log.ts';
 import { assessmentRoutes } from './assessments.ts';
@@ -18,6 +19,7 @@ import { initialCtRoutes } from './initial-ct.ts';
 import type { InitialCtParts } from './initial-ct.ts';
 import { metricsRoutes } from './metrics.ts';
 import { modelRoutes } from './models.ts';
+import { operationRoutes } from './operation.ts';
 import { problemHandler } from './problem.ts';
 import { refusalRoutes } from './refusals.ts';
 import { answerHead, logRequests, securityHeaders } from './middleware.ts';
@@ -33,6 +35,7 @@ export interface Services {
   readonly work: AssessmentWork;
   /** plan-study.ts with its systems. */
   readonly planStudy: RequestParts['planStudy'];
+  readonly operation: OperationSwitch;
   readonly queueLimit: number;
   readonly authentication: CallerAuthentication;
   readonly log: Logger;
@@ -81,6 +84,7 @@ export function createApp(services: Services): Express {
   app.use(eventRoutes(services));
   if (services.initialCt !== undefined) app.use(initialCtRoutes(services.initialCt));
   app.use(modelRoutes(services));
+  app.use(operationRoutes(services));
   app.use(refusalRoutes());
   app.use(problemHandler(services.log));
   return app;

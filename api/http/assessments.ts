@@ -23,7 +23,11 @@ export function assessmentRoutes(services: Services): Router {
 
   router.post('/v1/assessments', async (request: Request<object, unknown, CreateBody>, response) => {
     const { imagingStudy, force = false } = request.body;
-    const parts = { ...services, describeModel: () => services.reader.describe() };
+    const parts = {
+      ...services,
+      describeModel: () => services.reader.describe(),
+      writes: () => services.operation.current().mode !== 'shadow',
+    };
     const reference = parseStudyReference(imagingStudy);
     const { assessment, begun } = await inTime(response, (signal) =>
       requestAssessment(reference, force, parts, signal),

@@ -9,7 +9,7 @@ type Readiness = components['schemas']['Readiness'];
 const CHECK_TIMEOUT_MS = 3_000;
 
 /** GET /health/live and /health/ready. They carry no patient data and need no token. */
-export function healthRoutes(services: Pick<Services, 'ehr' | 'pacs' | 'reader' | 'work'>): Router {
+export function healthRoutes(services: Pick<Services, 'ehr' | 'pacs' | 'reader' | 'work' | 'operation'>): Router {
   const router = Router();
   router.get('/health/live', (_request, response) => {
     response.json({ status: 'live' });
@@ -26,7 +26,8 @@ async function checkReadiness({
   pacs,
   reader,
   work,
-}: Pick<Services, 'ehr' | 'pacs' | 'reader' | 'work'>): Promise<Readiness> {
+  operation,
+}: Pick<Services, 'ehr' | 'pacs' | 'reader' | 'work' | 'operation'>): Promise<Readiness> {
   const [ehrHealth, pacsHealth, queueHealth] = await Promise.all([
     ask((signal) => ehr.health(signal)),
     ask((signal) => pacs.health(signal)),
@@ -38,6 +39,7 @@ async function checkReadiness({
   return {
     status: ready ? 'ready' : 'not-ready',
     checks,
+    operation: operation.current(),
     model: model.ok ? identify(reader) : null,
     executionProvider,
   };

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { PgBoss } from 'pg-boss';
 import type { Job } from 'pg-boss';
 import { CancelledError } from '../errors.ts';
+import { PausedError } from '../assessment/operation.ts';
 import type { Assessment } from '../assessment/assessment.ts';
 import type { AssessmentWork } from '../assessment/assessment-records.ts';
 import type { SystemHealth } from '../assessment/ports.ts';
@@ -38,6 +39,7 @@ export class AssessmentQueue implements AssessmentWork {
   readonly #running = new Map<string, AbortController>();
   #workerId: string | undefined;
   #reconciling: NodeJS.Timeout | undefined;
+  #stopListening: (() => void) | undefined;
 
   private constructor(database: Database, boss: PgBoss, parts: RunParts, concurrency: number) {
     this.#database = database;
@@ -69,6 +71,11 @@ export class AssessmentQueue implements AssessmentWork {
     // The lock on the folder says that no other process lives: whatever its jobs claim to be doing, nobody is.
     if (this.#database.kind === 'pglite') await this.#boss.deleteAllJobs(QUEUE);
     await this.#reconcile(0);
+    this.#stopListening = this.#parts.operation.onChange(({ mode }) => {
+      if (mode === 'running') return;
+      // Also when it goes dark: what is under way was begun to be written.
+      for (const controller of this.#running.values()) controller.abort(new PausedError(`The service is ${mode}.`));
+    });
     this.#workerId = await this.#boss.work<AssessJob>(
       QUEUE,
       { pollingIntervalSeconds: 0.5, localConcurrency: this.#concurrency, batchSize: 1 },
@@ -116,6 +123,7 @@ export class AssessmentQueue implements AssessmentWork {
 
   /** Stops taking up work, hands running work back to the queue, and waits for it. The database stays open. */
   async stop(): Promise<void> {
+    this.#stopListening?.();
     clearInterval(this.#reconciling);
     this.#reconciling = undefined;
     const stopped = this.#workerId === undefined ? undefined : this.#boss.offWork(QUEUE, { wait: true });

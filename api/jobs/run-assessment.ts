@@ -3,6 +3,8 @@ import { CancelledError, HemocastError, TransientError } from '../errors.ts';
 import type { AssessmentOutcome, AssessmentProgress } from '../assessment/assess-study.ts';
 import type { Assessment } from '../assessment/assessment.ts';
 import { StudyIncompleteError } from '../assessment/assessment.ts';
+import { PausedError } from '../assessment/operation.ts';
+import type { OperationSwitch } from '../assessment/operation.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import type { Logger } from '../log.ts';
 import type { KeptAssessment } from './assessment-row.ts';
@@ -14,6 +16,7 @@ export interface RunParts {
   readonly store: AssessmentStore;
   readonly log: Logger;
   readonly limits: RunLimits;
+  readonly operation: Pick<OperationSwitch, 'current' | 'onChange'>;
   /** The story (assess-study.ts) with its systems. `onProgress` never rejects; `signal` ends the work. */
   assess(
     assessment: Assessment,
@@ -39,6 +42,8 @@ export interface RunLimits {
 const LOOK_AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
 const RETRY_MS = [2_000, 4_000, 8_000, 16_000, 30_000];
 const MOST_INTERRUPTIONS = 10;
+/** How often a paused assessment asks whether it may go on, ms. */
+const PAUSED_MS = 1_000;
 /** How long work may go on after it was told to end, ms. */
 const GRACE_MS = 5_000;
 
@@ -56,6 +61,7 @@ export type NextRun = { readonly afterMs: number } | null;
  */
 export async function runAssessment(run: Run, parts: RunParts, stop: AbortSignal): Promise<NextRun> {
   const { store, limits } = parts;
+  if (parts.operation.current().mode === 'paused') return { afterMs: PAUSED_MS };
   const assessment = await store.begin(run, parts.describeModel());
   if (assessment === null) return null;
   if (assessment.interruptions > (limits.mostInterruptions ?? MOST_INTERRUPTIONS)) {
@@ -88,8 +94,9 @@ export async function runAssessment(run: Run, parts: RunParts, stop: AbortSignal
 }
 
 async function settleStopped(reason: unknown, run: Run, { store }: RunParts): Promise<NextRun> {
-  if (!(reason instanceof ShutdownError)) return null;
-  return (await store.pause(run, 'shutdown')) === null ? null : { afterMs: 0 };
+  if (!(reason instanceof ShutdownError || reason instanceof PausedError)) return null;
+  const afterMs = reason instanceof PausedError ? PAUSED_MS : 0;
+  return (await store.pause(run, 'shutdown')) === null ? null : { afterMs };
 }
 
 async function settle(error: unknown, assessment: KeptAssessment, parts: RunParts): Promise<NextRun> {
@@ -139,7 +146,7 @@ async function shareContent(contentKey: string, assessment: KeptAssessment, part
   const holder = (await parts.store.findByContent(contentKey)).find(
     ({ id, status }) => id !== assessment.id && ['created', 'active', 'completed'].includes(status),
   );
-  if (holder?.prediction && holder.resources && holder.executionProvider) {
+  if (holder?.status === 'completed' && holder.prediction && holder.executionProvider) {
     const { prediction, resources, executionProvider, flags, timings } = holder;
     return finish(assessment, parts, { kind: 'completed', prediction, resources, executionProvider, flags, timings });
   }

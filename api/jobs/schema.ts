@@ -48,6 +48,14 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE hemocast.pictures (key text PRIMARY KEY, reference text NOT NULL);
   COMMENT ON TABLE hemocast.pictures IS 'Where an EHR that chooses ids itself has put the bytes of a picture.';
   `,
+  `
+  CREATE TABLE hemocast.operation (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    mode text NOT NULL CHECK (mode IN ('running', 'shadow', 'paused')),
+    reason text,
+    changed_at timestamptz NOT NULL DEFAULT now()
+  );
+  `,
 ];
 
 /** Any number that no one else uses as an advisory lock: two processes starting at once take turns. */

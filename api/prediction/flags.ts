@@ -19,6 +19,7 @@ export const FLAGS = {
   'out-of-distribution': 'This scan differs from what the network was trained on; the forecast may be off.',
   'interval-absent': 'No interval is available for this model.',
   'derived-outputs-degraded': 'The EHR does not accept every resource; some results were written in a simpler form.',
+  'shadow-operation': 'Computed in shadow operation: nothing was written to the chart or shown there.',
 } as const;
 
 export type FlagCode = keyof typeof FLAGS;

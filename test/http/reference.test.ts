@@ -33,6 +33,7 @@ describe('What the service says of itself', () => {
     expect(body).toEqual({
       status: 'ready',
       checks: { ehr: { ok: true }, pacs: { ok: true }, queue: { ok: true }, model: { ok: true } },
+      operation: { mode: 'running', changedAt: null, reason: null },
       model: { name: MODEL.name, version: MODEL.version, sha256: MODEL.sha256 },
       executionProvider: 'cpu',
     });

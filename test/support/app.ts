@@ -30,6 +30,7 @@ export async function startTestApp(options: Parameters<typeof startQueueService>
     planStudy: hospital.planStudy,
     records: store,
     work: queue,
+    operation: service.operation,
     queueLimit: 1_000,
     authentication: {},
     // The hospital in memory holds no pixels: its plan is all that these suites see of the route.

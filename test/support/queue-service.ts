@@ -2,6 +2,7 @@
 import { Writable } from 'node:stream';
 import { openDatabase } from '../../api/jobs/database.ts';
 import type { Database } from '../../api/jobs/database.ts';
+import { StoredOperationSwitch } from '../../api/jobs/operation-switch.ts';
 import { AssessmentQueue } from '../../api/jobs/queue.ts';
 import type { RunLimits } from '../../api/jobs/run-assessment.ts';
 import { AssessmentStore } from '../../api/jobs/store.ts';
@@ -26,6 +27,7 @@ export interface QueueService {
   readonly database: Database;
   readonly store: AssessmentStore;
   readonly queue: AssessmentQueue;
+  readonly operation: StoredOperationSwitch;
   readonly hospital: InMemoryHospital;
   readonly log: Logger;
   /** Every line logged so far. */
@@ -49,9 +51,11 @@ export async function startQueueService(
   const log = createLogger({ level: 'debug', destination });
   const database = await openDatabase(config);
   const store = await AssessmentStore.open(database);
+  const operation = await StoredOperationSwitch.open(database, log);
   const queue = await AssessmentQueue.open(database, {
     store,
     log,
+    operation,
     limits: { ...SHORT_LIMITS, ...options.limits },
     assess: hospital.assess,
     describeModel: () => ({ name: MODEL.name, version: MODEL.version, sha256: MODEL.sha256 }),
@@ -61,6 +65,7 @@ export async function startQueueService(
     database,
     store,
     queue,
+    operation,
     hospital,
     log,
     logged,
@@ -68,11 +73,19 @@ export async function startQueueService(
       requestAssessment(
         parseStudyReference(study),
         force,
-        { planStudy: hospital.planStudy, describeModel: () => MODEL, records: store, work: queue, queueLimit },
+        {
+          planStudy: hospital.planStudy,
+          describeModel: () => MODEL,
+          records: store,
+          work: queue,
+          queueLimit,
+          writes: () => operation.current().mode !== 'shadow',
+        },
         AbortSignal.timeout(10_000),
       ),
     async close() {
       await queue.stop();
+      operation.close();
       await database.close();
     },
   };
