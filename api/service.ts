@@ -9,6 +9,7 @@ import { assessStudy } from './assessment/assess-study.ts';
 import { parseStudyReference } from './assessment/assessment.ts';
 import type { Assessment } from './assessment/assessment.ts';
 import { InitialCtSource } from './assessment/initial-ct.ts';
+import { ChartWatch } from './assessment/chart-watch.ts';
 import { planStudy } from './assessment/plan-study.ts';
 import type { ModelDescription } from './assessment/ports.ts';
 import { requestAssessment } from './assessment/request-assessment.ts';
@@ -160,6 +161,15 @@ export async function startService(
       await sandbox.seed();
     }
     await queue.start();
+    const watch = new ChartWatch({
+      ehr,
+      records: store,
+      operation,
+      intervalMs: config.chartWatchMs,
+      onFault: (error) => log.warn('the chart could not be followed', { system: 'ehr' }, error),
+    });
+    watch.start();
+    closers.push(() => watch.stop());
     if (systems.ehr.sandbox && systems.pacs.sandbox && operation.current().mode === 'running') {
       onStep('assessing two of its patients');
       await assessAtStart(requestParts, store, log);

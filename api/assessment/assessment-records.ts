@@ -1,6 +1,7 @@
 /** What the story and the front doors need of the place where assessments are kept and of the queue that works on them. */
 import type { Assessment } from './assessment.ts';
-import type { StudyRecord, StudyReference, SystemHealth } from './ports.ts';
+import type { ChartChanges, StudyRecord, StudyReference, SystemHealth } from './ports.ts';
+import type { Withdrawal } from './withdrawal.ts';
 
 /** A row to be made. `contentKey` is null while instances are still missing. */
 export interface NewAssessment {
@@ -44,6 +45,13 @@ export interface AssessmentRecords {
     assessment: Assessment,
     plan: Pick<NewAssessment, 'study' | 'contentKey' | 'supersedes' | 'model'>,
   ): Promise<Assessment | null>;
+  /** Completed results that were not taken back, of these studies or patients; null = all. Oldest first. */
+  listStanding(of: Pick<ChartChanges, 'studies' | 'patients'> | null): Promise<readonly Assessment[]>;
+  /** Marks a result as taken back. Null where it was already. */
+  withdraw(id: string, withdrawal: Withdrawal): Promise<Assessment | null>;
+  /** How far a follower of the chart has come; null = not begun. */
+  readCursor(name: string): Promise<string | null>;
+  writeCursor(name: string, value: string): Promise<void>;
   /** How many have not ended. */
   countOpen(): Promise<number>;
   /** Calls back with every later state of one assessment, until the returned function is called. */

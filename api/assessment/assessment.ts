@@ -3,6 +3,7 @@ import { HemocastError, InvalidRequestError } from '../errors.ts';
 import type { Flag, Prediction } from '../prediction/prediction.ts';
 import type { Refusal } from '../prediction/refusals.ts';
 import type { StudyReference, WrittenResources } from './ports.ts';
+import type { Withdrawal } from './withdrawal.ts';
 
 export type AssessmentStatus = 'created' | 'active' | 'completed' | 'refused' | 'failed' | 'cancelled';
 
@@ -32,6 +33,8 @@ export interface Assessment {
   readonly refusal: Refusal | null;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly resources: WrittenResources | null;
+  /** Set where the result was taken back: its resources are entered in error. */
+  readonly withdrawal: Withdrawal | null;
   /** Id of the assessment this revision supersedes. */
   readonly supersedes: string | null;
   readonly model: { readonly name: string; readonly version: string; readonly sha256: string };

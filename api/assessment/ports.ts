@@ -155,10 +155,31 @@ export interface AssessmentReport {
   readonly flags: readonly Flag[];
 }
 
+/** A written result to be taken back. */
+export interface WithdrawalOrder {
+  readonly resources: WrittenResources;
+  readonly study: StudyReference;
+  /** Why, in words for the chart. */
+  readonly message: string;
+}
+
+/** What changed in the chart. */
+export interface ChartChanges {
+  readonly studies: readonly StudyReference[];
+  /** "Patient/<id>": the record itself or a procedure of the patient. */
+  readonly patients: readonly string[];
+  /** Latest change seen, on the EHR's clock. */
+  readonly until: string;
+}
+
 export interface Ehr {
   /** Reads the ImagingStudy, its Patient, Endpoints and the nearest thrombectomy. NotFoundError when there is none. */
   readStudy(reference: StudyReference, signal: AbortSignal): Promise<StudyRecord>;
   /** Writes and reads back every resource of the report; repeating it writes nothing new. */
   writeBack(report: AssessmentReport, signal: AbortSignal): Promise<WrittenResources>;
+  /** Turns a written result to entered-in-error and says why; repeating it changes nothing. */
+  withdraw(order: WithdrawalOrder, signal: AbortSignal): Promise<void>;
+  /** What changed at or after an instant, as far as results may depend on it. */
+  findChanges(since: string, signal: AbortSignal): Promise<ChartChanges>;
   health(signal: AbortSignal): Promise<SystemHealth>;
 }

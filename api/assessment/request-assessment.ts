@@ -98,8 +98,8 @@ async function chooseAssessment(
   const underWay = revisions.find((assessment) => !hasEnded(assessment));
   if (underWay !== undefined) return { existing: underWay };
   const completed = revisions.find((assessment) => assessment.status === 'completed');
-  const keptOnly = completed?.resources === null;
-  if (completed !== undefined && !force && !(keptOnly && writes)) return { existing: completed };
+  const inChart = completed?.withdrawal === null && (completed.resources !== null || !writes);
+  if (completed !== undefined && inChart && !force) return { existing: completed };
 
   const create = {
     ...content,

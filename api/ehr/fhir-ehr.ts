@@ -1,16 +1,20 @@
 /** A hospital's FHIR R4 server as the service sees it: one study to read, one result to file, and whether it is there at all. */
 import type {
   AssessmentReport,
+  ChartChanges,
   Ehr,
   StudyRecord,
   StudyReference,
   SystemHealth,
+  WithdrawalOrder,
   WrittenResources,
 } from '../assessment/ports.ts';
 import type { Egress } from '../egress/egress.ts';
 import { CancelledError, HemocastError } from '../errors.ts';
+import { findChanges } from './changes.ts';
 import { FhirConnection } from './fhir-connection.ts';
 import { readStudy } from './imaging-study.ts';
+import { withdraw } from './withdraw.ts';
 import { writeBack } from './write-back.ts';
 import { MemoryLedger } from './write-by-create.ts';
 import type { BinaryLedger } from './write-by-create.ts';
@@ -44,6 +48,16 @@ export class FhirEhr implements Ehr {
   /** See write-back.ts. */
   async writeBack(report: AssessmentReport, signal: AbortSignal): Promise<WrittenResources> {
     return writeBack(report, { connection: this.#connection, ledger: this.#ledger, now: this.#now }, signal);
+  }
+
+  /** See withdraw.ts. */
+  async withdraw(order: WithdrawalOrder, signal: AbortSignal): Promise<void> {
+    return withdraw(order, { connection: this.#connection, now: this.#now }, signal);
+  }
+
+  /** See changes.ts. */
+  async findChanges(since: string, signal: AbortSignal): Promise<ChartChanges> {
+    return findChanges(since, this.#connection, signal);
   }
 
   /** Ready when the EHR states that it speaks R4. Throws CancelledError only. */

@@ -280,6 +280,14 @@ export interface components {
                 message: string;
             } | null;
             resources: components["schemas"]["WrittenResources"] | null;
+            /** @description Why and when a completed result was taken back; its resources are then entered in error. */
+            withdrawal: {
+                /** @enum {string} */
+                code: "study-withdrawn" | "study-deleted" | "study-corrected" | "patient-changed" | "procedure-withdrawn";
+                message: string;
+                /** Format: date-time */
+                at: string;
+            } | null;
             /** @description Id of the assessment this revision supersedes. */
             supersedes: string | null;
             model: components["schemas"]["ModelIdentity"];

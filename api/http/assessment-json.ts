@@ -24,6 +24,7 @@ export function toAssessmentJson(assessment: Assessment): AssessmentJson {
     refusal: refusal === null ? null : { ...refusal, details: { ...refusal.details } },
     error,
     resources: toResourcesJson(assessment.resources),
+    withdrawal: assessment.withdrawal,
     supersedes,
     model: { ...assessment.model },
     executionProvider,

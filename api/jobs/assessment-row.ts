@@ -29,6 +29,7 @@ export interface AssessmentRow {
   readonly refusal: Assessment['refusal'];
   readonly error: Assessment['error'];
   readonly resources: Assessment['resources'];
+  readonly withdrawal: Assessment['withdrawal'];
   readonly supersedes: string | null;
   readonly model: Assessment['model'];
   readonly execution_provider: string | null;
@@ -41,7 +42,7 @@ export interface AssessmentRow {
 
 /** Every column, in words that both databases answer alike (a bigint comes as text from one and as a number from the other). */
 export const COLUMNS = `sequence::text, id, status, stage, progress, revision, attempt, study_id, study_instance_uid, patient_reference,
-  content_key, created_at, updated_at, prediction, flags, refusal, error, resources, supersedes, model, execution_provider, timings,
+  content_key, created_at, updated_at, prediction, flags, refusal, error, resources, withdrawal, supersedes, model, execution_provider, timings,
   waiting_since, looks, retries, interruptions`;
 
 export function toAssessment(row: AssessmentRow): KeptAssessment {
@@ -63,6 +64,7 @@ export function toAssessment(row: AssessmentRow): KeptAssessment {
     refusal: row.refusal,
     error: row.error,
     resources: row.resources,
+    withdrawal: row.withdrawal,
     supersedes: row.supersedes,
     model: row.model,
     executionProvider: row.execution_provider,

@@ -56,6 +56,11 @@ const MIGRATIONS: readonly string[] = [
     changed_at timestamptz NOT NULL DEFAULT now()
   );
   `,
+  `
+  ALTER TABLE hemocast.assessments ADD COLUMN withdrawal jsonb;
+  CREATE INDEX assessments_standing ON hemocast.assessments (sequence) WHERE status = 'completed' AND withdrawal IS NULL;
+  CREATE TABLE hemocast.cursors (name text PRIMARY KEY, value text NOT NULL);
+  `,
 ];
 
 /** Any number that no one else uses as an advisory lock: two processes starting at once take turns. */

@@ -9,7 +9,8 @@ import type {
   AssessmentRecords,
   NewAssessment,
 } from '../assessment/assessment-records.ts';
-import type { StudyReference } from '../assessment/ports.ts';
+import type { ChartChanges, StudyReference } from '../assessment/ports.ts';
+import type { Withdrawal } from '../assessment/withdrawal.ts';
 import { COLUMNS, toAssessment } from './assessment-row.ts';
 import type { AssessmentRow, KeptAssessment } from './assessment-row.ts';
 import type { Database } from './database.ts';
@@ -86,6 +87,37 @@ export class AssessmentStore implements AssessmentRecords {
       `SELECT ${COLUMNS} FROM hemocast.assessments WHERE study_id = $1 AND content_key IS NULL
        ORDER BY hemocast.assessments.sequence DESC LIMIT 1`,
       [study.id],
+    );
+  }
+
+  async listStanding(of: Pick<ChartChanges, 'studies' | 'patients'> | null): Promise<readonly KeptAssessment[]> {
+    const { rows } = await this.#database.executeSql(
+      `SELECT ${COLUMNS} FROM hemocast.assessments WHERE status = 'completed' AND withdrawal IS NULL
+         AND ($1::text[] IS NULL OR study_id = ANY ($1) OR patient_reference = ANY ($2::text[]))
+       ORDER BY hemocast.assessments.sequence`,
+      of === null ? [null, null] : [of.studies.map(({ id }) => id), [...of.patients]],
+    );
+    return rows.map(toAssessment);
+  }
+
+  withdraw(id: string, withdrawal: Withdrawal): Promise<KeptAssessment | null> {
+    return this.#change(
+      `UPDATE hemocast.assessments SET withdrawal = $2::jsonb, updated_at = now()
+       WHERE id = $1 AND status = 'completed' AND withdrawal IS NULL RETURNING ${COLUMNS}`,
+      [id, JSON.stringify(withdrawal)],
+    );
+  }
+
+  async readCursor(name: string): Promise<string | null> {
+    const { rows } = await this.#database.executeSql('SELECT value FROM hemocast.cursors WHERE name = $1', [name]);
+    return (rows[0]?.value as string | undefined) ?? null;
+  }
+
+  async writeCursor(name: string, value: string): Promise<void> {
+    await this.#database.executeSql(
+      `INSERT INTO hemocast.cursors (name, value) VALUES ($1, $2)
+       ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+      [name, value],
     );
   }
 

@@ -1,0 +1,86 @@
+/**
+ * Follows the chart: results that no longer stand are taken back. It looks on its own, and at once when something says that the
+ * chart changed; what it is told is never believed, only read again. Doing it twice changes nothing.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Assessment } from './assessment.ts';
+import type { AssessmentRecords } from './assessment-records.ts';
+import type { OperationSwitch } from './operation.ts';
+import type { Ehr } from './ports.ts';
+import { WITHDRAWALS, findWithdrawal } from './withdrawal.ts';
+
+export interface ChartWatchParts {
+  readonly ehr: Pick<Ehr, 'readStudy' | 'withdraw' | 'findChanges'>;
+  readonly records: Pick<AssessmentRecords, 'listStanding' | 'withdraw' | 'readCursor' | 'writeCursor'>;
+  readonly operation: Pick<OperationSwitch, 'current'>;
+  /** Pause between two looks, ms. */
+  readonly intervalMs: number;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** A look that takes longer is given up and begun again. ms */
+const LOOK_TIMEOUT_MS = 120_000;
+const CURSOR = 'chart-watch';
+
+export class ChartWatch {
+  readonly #parts: ChartWatchParts;
+  readonly #stopped = new AbortController();
+  #wake = new AbortController();
+  #loop: Promise<void> | undefined;
+
+  constructor(parts: ChartWatchParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /** The chart may have changed: look now. */
+  poke(): void {
+    this.#wake.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#wake.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped.signal.aborted) {
+      this.#wake = new AbortController();
+      if (this.#parts.operation.current().mode !== 'paused') {
+        const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]);
+        await this.look(signal).catch((error: unknown) => {
+          if (!this.#stopped.signal.aborted) this.#parts.onFault(error);
+        });
+      }
+      const { signal } = this.#wake;
+      if (!this.#stopped.signal.aborted)
+        await pause(this.#parts.intervalMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** One look at everything that changed since the last one that came to its end. */
+  async look(signal: AbortSignal): Promise<void> {
+    const { ehr, records } = this.#parts;
+    const since = await records.readCursor(CURSOR);
+    // The first look has no beginning: what was written before is held against the chart as it is now.
+    const changes = await ehr.findChanges(since ?? new Date(0).toISOString(), signal);
+    const standing = await records.listStanding(since === null ? null : changes);
+    for (const assessment of standing) await this.#review(assessment, signal);
+    await records.writeCursor(CURSOR, changes.until);
+  }
+
+  async #review(assessment: Assessment, signal: AbortSignal): Promise<void> {
+    const { ehr, records } = this.#parts;
+    const code = await findWithdrawal(assessment, ehr, signal);
+    if (code === null) return;
+    const message = WITHDRAWALS[code];
+    if (assessment.resources !== null) {
+      await ehr.withdraw({ resources: assessment.resources, study: assessment.study, message }, signal);
+    }
+    await records.withdraw(assessment.id, { code, message, at: new Date().toISOString() });
+  }
+}
