@@ -44,6 +44,8 @@ export interface Config {
   readonly instanceWaitMs: number;
   /** Pause between two looks at what changed in the chart, ms. */
   readonly chartWatchMs: number;
+  /** Whether eligible studies are assessed without anyone asking. */
+  readonly autoAssess: boolean;
   /** Jobs that may wait; one more is answered 429. */
   readonly queueLimit: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -129,6 +131,7 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
     assessmentTimeoutMs: number('ASSESSMENT_TIMEOUT_MS', 300_000, 1_000, 3_600_000),
     instanceWaitMs: number('INSTANCE_WAIT_MS', 900_000, 0, 86_400_000),
     chartWatchMs: number('CHART_WATCH_MS', 30_000, 100, 86_400_000),
+    autoAssess: oneOf('AUTO_ASSESS', 'false', ['true', 'false']) === 'true',
     queueLimit: number('QUEUE_LIMIT', 200, 1, 100_000),
     logLevel: oneOf('LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error', 'silent']),
   };

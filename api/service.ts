@@ -10,6 +10,7 @@ import { parseStudyReference } from './assessment/assessment.ts';
 import type { Assessment } from './assessment/assessment.ts';
 import { InitialCtSource } from './assessment/initial-ct.ts';
 import { ChartWatch } from './assessment/chart-watch.ts';
+import { judgeEligibility } from './assessment/eligibility.ts';
 import { planStudy } from './assessment/plan-study.ts';
 import type { ModelDescription } from './assessment/ports.ts';
 import { requestAssessment } from './assessment/request-assessment.ts';
@@ -139,8 +140,22 @@ export async function startService(
       writes,
       queueLimit: config.queueLimit,
     };
+    const watch = new ChartWatch({
+      ehr,
+      records: store,
+      operation,
+      trigger: config.autoAssess
+        ? {
+            judge: (reference, signal) => judgeEligibility(reference, { ehr, planStudy: planOf }, signal),
+            assess: async (reference, signal) => void (await requestAssessment(reference, false, requestParts, signal)),
+          }
+        : undefined,
+      intervalMs: config.chartWatchMs,
+      onFault: (error) => log.warn('the chart could not be followed', { system: 'ehr' }, error),
+    });
     handler = createApp({
       ...requestParts,
+      onChartChange: () => watch.poke(),
       ehr,
       pacs,
       reader,
@@ -161,13 +176,6 @@ export async function startService(
       await sandbox.seed();
     }
     await queue.start();
-    const watch = new ChartWatch({
-      ehr,
-      records: store,
-      operation,
-      intervalMs: config.chartWatchMs,
-      onFault: (error) => log.warn('the chart could not be followed', { system: 'ehr' }, error),
-    });
     watch.start();
     closers.push(() => watch.stop());
     if (systems.ehr.sandbox && systems.pacs.sandbox && operation.current().mode === 'running') {

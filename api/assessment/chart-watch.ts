@@ -1,18 +1,24 @@
 /**
- * Follows the chart: results that no longer stand are taken back. It looks on its own, and at once when something says that the
+ * Follows the chart: results that no longer stand are taken back, and where that is wanted eligible studies are assessed. It looks on its own, and at once when something says that the
  * chart changed; what it is told is never believed, only read again. Doing it twice changes nothing.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Assessment } from './assessment.ts';
 import type { AssessmentRecords } from './assessment-records.ts';
+import type { Eligibility } from './eligibility.ts';
 import type { OperationSwitch } from './operation.ts';
-import type { Ehr } from './ports.ts';
+import type { ChartChanges, Ehr, StudyReference } from './ports.ts';
 import { WITHDRAWALS, findWithdrawal } from './withdrawal.ts';
 
 export interface ChartWatchParts {
-  readonly ehr: Pick<Ehr, 'readStudy' | 'withdraw' | 'findChanges'>;
+  readonly ehr: Pick<Ehr, 'readStudy' | 'withdraw' | 'findChanges' | 'listStudies'>;
   readonly records: Pick<AssessmentRecords, 'listStanding' | 'withdraw' | 'readCursor' | 'writeCursor'>;
   readonly operation: Pick<OperationSwitch, 'current'>;
+  /** Set where eligible studies are assessed without anyone asking (eligibility.ts). */
+  readonly trigger?: {
+    judge(reference: StudyReference, signal: AbortSignal): Promise<Eligibility>;
+    assess(reference: StudyReference, signal: AbortSignal): Promise<void>;
+  };
   /** Pause between two looks, ms. */
   readonly intervalMs: number;
   readonly onFault: (error: unknown) => void;
@@ -25,6 +31,8 @@ const CURSOR = 'chart-watch';
 export class ChartWatch {
   readonly #parts: ChartWatchParts;
   readonly #stopped = new AbortController();
+  /** Studies whose images were still arriving, by id; looked at again until they are there. */
+  readonly #arriving = new Map<string, StudyReference>();
   #wake = new AbortController();
   #loop: Promise<void> | undefined;
 
@@ -70,7 +78,24 @@ export class ChartWatch {
     const changes = await ehr.findChanges(since ?? new Date(0).toISOString(), signal);
     const standing = await records.listStanding(since === null ? null : changes);
     for (const assessment of standing) await this.#review(assessment, signal);
+    // What was in the chart before the first look is history, not news.
+    if (since !== null) await this.#assessEligible(changes, signal);
     await records.writeCursor(CURSOR, changes.until);
+  }
+
+  async #assessEligible(changes: ChartChanges, signal: AbortSignal): Promise<void> {
+    const { ehr, trigger } = this.#parts;
+    if (trigger === undefined) return;
+    const candidates = new Map([...this.#arriving, ...changes.studies.map((study) => [study.id, study] as const)]);
+    for (const patient of changes.patients) {
+      for (const { reference } of await ehr.listStudies(patient, signal)) candidates.set(reference.id, reference);
+    }
+    for (const [id, reference] of candidates) {
+      const eligibility = await trigger.judge(reference, signal);
+      if (eligibility === 'still-arriving') this.#arriving.set(id, reference);
+      else this.#arriving.delete(id);
+      if (eligibility === 'eligible') await trigger.assess(reference, signal);
+    }
   }
 
   async #review(assessment: Assessment, signal: AbortSignal): Promise<void> {

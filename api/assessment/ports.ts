@@ -179,6 +179,11 @@ export interface Ehr {
   writeBack(report: AssessmentReport, signal: AbortSignal): Promise<WrittenResources>;
   /** Turns a written result to entered-in-error and says why; repeating it changes nothing. */
   withdraw(order: WithdrawalOrder, signal: AbortSignal): Promise<void>;
+  /** Every study of the patient that was not withdrawn, oldest first; `startedAt` as the chart states it. */
+  listStudies(
+    patientReference: string,
+    signal: AbortSignal,
+  ): Promise<readonly { readonly reference: StudyReference; readonly startedAt?: string }[]>;
   /** What changed at or after an instant, as far as results may depend on it. */
   findChanges(since: string, signal: AbortSignal): Promise<ChartChanges>;
   health(signal: AbortSignal): Promise<SystemHealth>;

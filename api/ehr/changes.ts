@@ -1,5 +1,5 @@
-/** What changed in the chart since a moment, as far as our results may depend on it (search parameter _lastUpdated). */
-import type { ChartChanges } from '../assessment/ports.ts';
+/** Searches of the chart: what changed since a moment (search parameter _lastUpdated), and what studies a patient has. */
+import type { ChartChanges, Ehr } from '../assessment/ports.ts';
 import type { FhirConnection } from './fhir-connection.ts';
 import { localReference } from './ids.ts';
 
@@ -32,4 +32,20 @@ export async function findChanges(
     patients: [...new Set(patientReferences)],
     until: newest ?? since,
   };
+}
+
+/** Studies of a patient that were not withdrawn, oldest first. Throws UpstreamError, TransientError, CancelledError. */
+export async function listStudies(
+  patientReference: string,
+  connection: FhirConnection,
+  signal: AbortSignal,
+): ReturnType<Ehr['listStudies']> {
+  const studies = await connection.search('ImagingStudy', { patient: patientReference }, signal);
+  return studies
+    .filter(({ status }) => status !== 'entered-in-error' && status !== 'cancelled')
+    .map(({ id = '', started }) => ({
+      reference: { resourceType: 'ImagingStudy' as const, id },
+      ...(started !== undefined && { startedAt: started }),
+    }))
+    .sort((a, b) => (a.startedAt ?? '').localeCompare(b.startedAt ?? ''));
 }

@@ -11,7 +11,7 @@ import type {
 } from '../assessment/ports.ts';
 import type { Egress } from '../egress/egress.ts';
 import { CancelledError, HemocastError } from '../errors.ts';
-import { findChanges } from './changes.ts';
+import { findChanges, listStudies } from './changes.ts';
 import { FhirConnection } from './fhir-connection.ts';
 import { readStudy } from './imaging-study.ts';
 import { withdraw } from './withdraw.ts';
@@ -53,6 +53,11 @@ export class FhirEhr implements Ehr {
   /** See withdraw.ts. */
   async withdraw(order: WithdrawalOrder, signal: AbortSignal): Promise<void> {
     return withdraw(order, { connection: this.#connection, now: this.#now }, signal);
+  }
+
+  /** See changes.ts. */
+  async listStudies(patientReference: string, signal: AbortSignal): ReturnType<Ehr['listStudies']> {
+    return listStudies(patientReference, this.#connection, signal);
   }
 
   /** See changes.ts. */

@@ -133,6 +133,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that something in the chart changed
+         * @description The endpoint of a FHIR R4 Subscription (channel `rest-hook`) on ImagingStudy, Procedure and Patient, with an empty payload, or of a
+         *     topic-based one (Subscriptions R5 Backport). What the notification carries is not believed: the chart is read again.
+         */
+        post: operations["notify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notifications/{resourceType}/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** The same, from a server that sends the changed resource as an update */
+        put: operations["notifyWithResource"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/operation": {
         parameters: {
             query?: never;
@@ -467,7 +505,14 @@ export interface components {
         AssessmentId: string;
         ImagingStudyId: string;
     };
-    requestBodies: never;
+    requestBodies: {
+        Notification: {
+            content: {
+                "application/fhir+json": unknown;
+                "application/json": unknown;
+            };
+        };
+    };
     headers: {
         /** @description Path of the assessment. */
         Location: string;
@@ -701,6 +746,49 @@ export interface operations {
                         items: components["schemas"]["ModelSummary"][];
                     };
                 };
+            };
+            401: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    notify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: components["requestBodies"]["Notification"];
+        responses: {
+            /** @description The chart is looked at. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    notifyWithResource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                resourceType: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: components["requestBodies"]["Notification"];
+        responses: {
+            /** @description The chart is looked at. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             401: components["responses"]["Problem"];
             default: components["responses"]["Problem"];

@@ -19,6 +19,7 @@ import { initialCtRoutes } from './initial-ct.ts';
 import type { InitialCtParts } from './initial-ct.ts';
 import { metricsRoutes } from './metrics.ts';
 import { modelRoutes } from './models.ts';
+import { notificationRoutes } from './notifications.ts';
 import { operationRoutes } from './operation.ts';
 import { problemHandler } from './problem.ts';
 import { refusalRoutes } from './refusals.ts';
@@ -36,6 +37,8 @@ export interface Services {
   /** plan-study.ts with its systems. */
   readonly planStudy: RequestParts['planStudy'];
   readonly operation: OperationSwitch;
+  /** Something in the chart may have changed. */
+  readonly onChartChange: () => void;
   readonly queueLimit: number;
   readonly authentication: CallerAuthentication;
   readonly log: Logger;
@@ -84,6 +87,7 @@ export function createApp(services: Services): Express {
   app.use(eventRoutes(services));
   if (services.initialCt !== undefined) app.use(initialCtRoutes(services.initialCt));
   app.use(modelRoutes(services));
+  app.use(notificationRoutes(services));
   app.use(operationRoutes(services));
   app.use(refusalRoutes());
   app.use(problemHandler(services.log));

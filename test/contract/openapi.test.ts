@@ -41,7 +41,7 @@ describe('openapi.yaml', () => {
   });
 
   it.each(operations)('$method $path is answered as described', async ({ method, path, operation }) => {
-    const call = request(service.app)[method](path.replace('{id}', id));
+    const call = request(service.app)[method](path.replace('{id}', id).replace('{resourceType}', 'ImagingStudy'));
     const answer = await (method === 'post' ? call.send({ imagingStudy: service.hospital.addStudy() }) : call);
     expect(Object.keys(operation.responses)).toContain(String(answer.status));
     expect(['route-not-found', 'method-not-allowed', 'internal-error', 'contract-breach']).not.toContain(
@@ -51,7 +51,7 @@ describe('openapi.yaml', () => {
   });
 
   it('describes every route of the app but the pages for people', () => {
-    const described = operations.map(({ method, path }) => `${method} ${path.replace('{id}', ':id')}`);
+    const described = operations.map(({ method, path }) => `${method} ${path.replace(/\{(\w+)\}/g, ':$1')}`);
     const routes = routesOf(service.app).filter((route) => !/\/docs|^get \/$/.test(route));
     expect(routes.sort()).toEqual(described.sort());
   });

@@ -31,6 +31,7 @@ export async function startTestApp(options: Parameters<typeof startQueueService>
     records: store,
     work: queue,
     operation: service.operation,
+    onChartChange: () => undefined,
     queueLimit: 1_000,
     authentication: {},
     // The hospital in memory holds no pixels: its plan is all that these suites see of the route.

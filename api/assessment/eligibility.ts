@@ -1,0 +1,52 @@
+/** Which studies are assessed without anyone asking: the first plain head CT after a thrombectomy, and no other. */
+import { NotFoundError, InvalidRequestError } from '../errors.ts';
+import type { StudyPlan } from './plan-study.ts';
+import type { Ehr, StudyReference } from './ports.ts';
+
+export type Eligibility = 'eligible' | 'not-eligible' | 'still-arriving';
+
+export interface EligibilityParts {
+  readonly ehr: Pick<Ehr, 'listStudies'>;
+  readonly planStudy: (reference: StudyReference, signal: AbortSignal) => Promise<StudyPlan>;
+}
+
+/**
+ * Eligible: a thrombectomy in the chart ended at most 72 h before the study began (ehr/thrombectomy.ts), a series of the study
+ * would be read, and no earlier study after that thrombectomy is one that would be. Throws UpstreamError, TransientError.
+ */
+export async function judgeEligibility(
+  reference: StudyReference,
+  { ehr, planStudy }: EligibilityParts,
+  signal: AbortSignal,
+): Promise<Eligibility> {
+  const plan = await planOrNothing(reference, planStudy, signal);
+  if (plan === undefined) return 'not-eligible';
+  const { thrombectomy, startedAt, patientReference } = plan.study;
+  if (thrombectomy === undefined || startedAt === undefined) return 'not-eligible';
+  if (!plan.complete) return 'still-arriving';
+  if (plan.refusal !== null) return 'not-eligible';
+  const earlier = (await ehr.listStudies(patientReference, signal)).filter(
+    (study) => study.startedAt !== undefined && Date.parse(study.startedAt) < Date.parse(startedAt),
+  );
+  for (const { reference: other } of earlier) {
+    const before = await planOrNothing(other, planStudy, signal);
+    if (before?.study.thrombectomy?.reference !== thrombectomy.reference) continue;
+    if (!before.complete) return 'still-arriving';
+    if (before.refusal === null) return 'not-eligible';
+  }
+  return 'eligible';
+}
+
+/** A study that was withdrawn or is gone makes nothing eligible. */
+async function planOrNothing(
+  reference: StudyReference,
+  planStudy: EligibilityParts['planStudy'],
+  signal: AbortSignal,
+): Promise<StudyPlan | undefined> {
+  try {
+    return await planStudy(reference, signal);
+  } catch (error) {
+    if (error instanceof NotFoundError || error instanceof InvalidRequestError) return undefined;
+    throw error;
+  }
+}
