@@ -1,14 +1,13 @@
 """CT series in DICOM: what is written is read back voxel by voxel, through gantry tilt and flipped storage."""
 
-import shutil
-import os
-
 import numpy as np
 import pytest
 from pydicom.uid import generate_uid
 
 from hemocast_training.dicom_io import ct_slice, read_series, write_series
 from hemocast_training.native_series import plane_axes
+
+from runtime import need_dcmtk
 
 ROWS, COLUMNS, ROW_MM, COLUMN_MM = 24, 16, 0.75, 0.5
 # The gantry tilts of the public head series lie between these.
@@ -38,15 +37,6 @@ def stored_slices(tilt_deg=0.0, count=5, uneven=False, **changes):
 
 def hounsfield(data):
     return np.frombuffer(data.PixelData, "<u2").reshape(ROWS, COLUMNS).astype(np.float32) - 1024
-
-
-def need_dcmtk():
-    if shutil.which("dcmcjpeg") and shutil.which("dcmdjpeg"):
-        return
-    message = "dcmcjpeg or dcmdjpeg is missing: install the Debian package dcmtk"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.mark.parametrize("tilt_deg", TILTS_DEG)
