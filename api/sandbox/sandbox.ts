@@ -4,9 +4,13 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ImagingStudy, Patient } from '@medplum/fhirtypes';
+import type { ImagingStudy, Patient, Practitioner } from '@medplum/fhirtypes';
 import { Router } from 'express';
-import { authorizeLoopback, type Authorize } from './authorize.ts';
+import { createAuthorizationServer } from './authorization/authorization-server.ts';
+import type { BackendClient } from './authorization/provider.ts';
+import { CLINICIAN } from './authorization/provider.ts';
+import { smartConfiguration } from './authorization/smart-configuration.ts';
+import { guardDicomweb, loopbackOnly, refuseTokens, verifyToken } from './authorize.ts';
 import { putIfChanged } from './chart.ts';
 import type { DicomInstance } from './dicom-attributes.ts';
 import { digest, toEndpoint } from './dicom-to-fhir.ts';
@@ -25,8 +29,8 @@ export interface SandboxOptions {
   readonly patientsDir: string;
   /** Origin of the service as clients on this machine reach it ("http://127.0.0.1:8080"); asked when needed, once listening. */
   readonly baseUrl: () => string;
-  /** Guards every door of the sandbox; by default calls without a token from this machine pass. */
-  readonly authorize?: Authorize;
+  /** Registered clients of SMART Backend Services. */
+  readonly backendClients?: readonly BackendClient[];
   /** Receives errors whose callers only see "internal error". */
   readonly onError?: (error: unknown) => void;
 }
@@ -44,11 +48,13 @@ export interface Sandbox {
    * root to get it from. Returns "ImagingStudy/<id>".
    */
   registerStudy(instances: readonly DicomInstance[], endpointAddress: string): Promise<string>;
+  /** Value of the Authorization header with which the service may ask the sandbox about tokens (RFC 7662). */
+  readonly introspectionCredential: string;
   close(): Promise<void>;
 }
 
 export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const { dataDir, patientsDir, baseUrl, authorize = authorizeLoopback, onError } = options;
+  const { dataDir, patientsDir, baseUrl, backendClients, onError } = options;
   const patients = await readSimulatedPatients(patientsDir);
   const expected = new Map(patients.map((patient) => [patient.studyInstanceUid, expectedStudy(patient)]));
   const fhir = await createFhirServer({ folder: join(dataDir, 'sandbox', 'fhir'), onError });
@@ -63,9 +69,17 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
   });
 
   const router = Router();
-  router.use(authorize);
+  const authorization = createAuthorizationServer({ origin: baseUrl, repository, backendClients, onError });
+  router.use(loopbackOnly);
+  router.use('/auth', authorization.router);
+  router.get('/fhir/.well-known/smart-configuration', (_request, response) => {
+    response.set('Cache-Control', 'no-store').json(smartConfiguration(baseUrl()));
+  });
+  router.use(verifyToken(authorization));
   router.use('/fhir', fhir.router);
-  router.use('/dicomweb', dicomweb.router);
+  router.use('/dicomweb', guardDicomweb(repository), dicomweb.router);
+  router.use(refuseTokens);
+  router.post('/launch', authorization.beginLaunch);
   router.get('/', async (_request, response) => {
     const entries = await indexEntries(repository, patients);
     response.set({ 'Content-Security-Policy': indexPolicy, 'X-Content-Type-Options': 'nosniff' });
@@ -74,8 +88,10 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
 
   return {
     router,
+    introspectionCredential: authorization.introspectionCredential,
     seed: async () => {
       await putIfChanged(repository, ownEndpoint());
+      await putIfChanged(repository, clinician);
       await seedCharts(repository, patients);
       await storeImages(dicomweb, patientsDir, patients);
       for (const { studyInstanceUid, instances } of dicomweb.listStudies()) {
@@ -96,6 +112,12 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
     },
   };
 }
+
+const clinician: Practitioner & { id: string } = {
+  resourceType: 'Practitioner',
+  id: CLINICIAN.slice('Practitioner/'.length),
+  name: [{ family: 'Sandbox', given: ['Sam'], prefix: ['Dr.'] }],
+};
 
 /** A study that someone deleted from the chart stays deleted until its images are sent again. */
 function wasRemoved(repository: SandboxRepository, studyInstanceUid: string, expected?: ExpectedStudy): boolean {

@@ -18,16 +18,17 @@ export const maxBinaryBytes = 64 * 1024 * 1024;
 /** Multiple of 3, so that base64 of consecutive chunks joins without padding. */
 const base64Chunk = 48 * 1024;
 
-export function binaryRoutes(repository: SandboxRepository, blobs: BlobStore): Router {
+/** @param repositoryOf the chart as the caller may see it */
+export function binaryRoutes(repositoryOf: (response: Response) => SandboxRepository, blobs: BlobStore): Router {
   const router = Router();
-  router.get('/Binary/:id', (request, response) => readBinary(request, response, repository, blobs));
+  router.get('/Binary/:id', (request, response) => readBinary(request, response, repositoryOf(response), blobs));
   router.put('/Binary/:id', async (request, response, next) => {
     if (isResourceForm(request)) next();
-    else await writeBinary(request, response, repository, blobs, request.params.id);
+    else await writeBinary(request, response, repositoryOf(response), blobs, request.params.id);
   });
   router.post('/Binary', async (request, response, next) => {
     if (isResourceForm(request)) next();
-    else await writeBinary(request, response, repository, blobs);
+    else await writeBinary(request, response, repositoryOf(response), blobs);
   });
   return router;
 }

@@ -48,7 +48,17 @@ export function capabilityStatement(baseUrl: string, startedAt: string): Capabil
       {
         mode: 'server',
         documentation: notes,
-        security: { cors: false, description: 'Calls without a token are answered on loopback only.' },
+        security: {
+          cors: false,
+          service: [
+            {
+              coding: [
+                { system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' },
+              ],
+            },
+          ],
+          description: 'Answered on loopback only; a token that is presented is verified and binds to its patient.',
+        },
         resource: servedTypes.map(resourceCapability),
         interaction: [{ code: 'transaction' }, { code: 'batch' }],
       },

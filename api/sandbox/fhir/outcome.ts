@@ -69,3 +69,8 @@ export function toOutcome(error: unknown): OperationOutcome {
   const issue = outcome.issue.map((each) => ({ ...each, diagnostics: each.diagnostics ?? each.details?.text }));
   return { ...outcome, issue };
 }
+
+/** 403 */
+export function forbidden(text: string): OperationOutcomeError {
+  return failure('forbidden', 'forbidden', text);
+}

@@ -19,10 +19,20 @@ import {
   type UpdateResourceOptions,
 } from '@medplum/fhir-router';
 import type { Binary, Bundle, BundleEntry, Parameters, Reference, Resource } from '@medplum/fhirtypes';
+import { assertPermitted, isVisible, type TokenAccess } from './access.ts';
 import type { Blob } from './blob-store.ts';
 import { isServedType } from './definitions.ts';
 import { Mutex } from './mutex.ts';
-import { gone, internalError, invalid, notFound, notSupported, preconditionFailed, tooLarge } from './outcome.ts';
+import {
+  forbidden,
+  gone,
+  internalError,
+  invalid,
+  notFound,
+  notSupported,
+  preconditionFailed,
+  tooLarge,
+} from './outcome.ts';
 import type { RequiredBindings } from './required-bindings.ts';
 import type { ResourceStore, Version } from './resource-store.ts';
 import { compileSearch } from './search-match.ts';
@@ -50,12 +60,24 @@ export class SandboxRepository extends FhirRepository {
   readonly #parts: RepositoryParts;
   readonly #mutex: Mutex;
   readonly #view: VersionView;
+  readonly #access: TokenAccess | undefined;
 
-  constructor(parts: RepositoryParts, mutex = new Mutex(), view = new VersionView(parts.store)) {
+  constructor(
+    parts: RepositoryParts,
+    mutex = new Mutex(),
+    view = new VersionView(parts.store),
+    access: TokenAccess | undefined = undefined,
+  ) {
     super();
     this.#parts = parts;
     this.#mutex = mutex;
     this.#view = view;
+    this.#access = access;
+  }
+
+  /** The same chart as the holder of a token may see and change it. */
+  withAccess(access: TokenAccess): SandboxRepository {
+    return new SandboxRepository(this.#parts, this.#mutex, this.#view, access);
   }
 
   setMode(_mode: RepositoryMode): void {
@@ -79,6 +101,7 @@ export class SandboxRepository extends FhirRepository {
 
   /** The stored content of a Binary. Throws 404 or 410 like a read. */
   readBinary(id: string): { resource: WithId<Binary>; blob: Blob | undefined } {
+    assertPermitted(this.#access, 'Binary', 'r');
     const version = this.#existing('Binary', id);
     return { resource: deepClone(version.resource) as WithId<Binary>, blob: version.blob };
   }
@@ -102,9 +125,11 @@ export class SandboxRepository extends FhirRepository {
 
   async deleteResource(resourceType: string, id: string, options?: DeleteResourceOptions): Promise<void> {
     assertServed(resourceType);
+    assertPermitted(this.#access, resourceType, 'd');
     await this.withTransaction(async (transaction) => {
       const latest = transaction.#view.latest(resourceType, id);
-      if (latest === undefined) throw notFound(`${resourceType}/${shown(id)} is not known.`);
+      if (latest === undefined || !transaction.#sees(latest))
+        throw notFound(`${resourceType}/${shown(id)} is not known.`);
       assertVersion(latest, options?.ifMatch);
       // Deleting twice is not an error (http://hl7.org/fhir/R4/http.html#delete).
       if (latest.resource === undefined) return;
@@ -130,13 +155,16 @@ export class SandboxRepository extends FhirRepository {
   }
 
   async readResource<T extends Resource>(resourceType: string, id: string): Promise<WithId<T>> {
+    assertServed(resourceType);
+    assertPermitted(this.#access, resourceType, 'r');
     return this.#materialize<T>(this.#existing(resourceType, id));
   }
 
   async readVersion<T extends Resource>(resourceType: string, id: string, versionId: string): Promise<WithId<T>> {
     assertServed(resourceType);
+    assertPermitted(this.#access, resourceType, 'r');
     const version = this.#view.history(resourceType, id).find((each) => each.versionId === versionId);
-    if (version === undefined)
+    if (version === undefined || !this.#sees(version))
       throw notFound(`Version ${shown(versionId)} of ${resourceType}/${shown(id)} is not known.`);
     if (version.resource === undefined) throw gone(`Version ${versionId} of ${resourceType}/${id} is its deletion.`);
     return this.#materialize<T>(version);
@@ -155,7 +183,8 @@ export class SandboxRepository extends FhirRepository {
   /** Kept versions of one resource, newest first, deletions included. */
   async readHistory<T extends Resource>(resourceType: string, id: string): Promise<Bundle<WithId<T>>> {
     assertServed(resourceType);
-    const versions = this.#view.history(resourceType, id);
+    assertPermitted(this.#access, resourceType, 'r');
+    const versions = this.#view.history(resourceType, id).filter((version) => this.#sees(version));
     if (versions.length === 0) throw notFound(`${resourceType}/${shown(id)} is not known.`);
     const entry = versions.toReversed().map((version): BundleEntry<WithId<T>> => {
       const method = version.resource === undefined ? 'DELETE' : version.versionId === '1' ? 'POST' : 'PUT';
@@ -176,8 +205,9 @@ export class SandboxRepository extends FhirRepository {
     const { resourceType, sortRules = [], offset = 0, count = defaultPageSize } = request;
     assertServed(resourceType);
     if (resourceType === 'Binary') throw notSupported('Binary resources cannot be searched.');
+    assertPermitted(this.#access, resourceType, 's');
     const matches = compileSearch(request);
-    const found = this.#view.current(resourceType).filter(matches);
+    const found = this.#view.current(resourceType).filter((resource) => this.#shows(resource) && matches(resource));
     sortResources(found, resourceType, sortRules);
     const page = found.slice(offset, offset + Math.min(count, maxPageSize)) as WithId<T>[];
     const entry = page.map((resource): BundleEntry<WithId<T>> => ({
@@ -208,7 +238,7 @@ export class SandboxRepository extends FhirRepository {
     if (this.#view.isTransaction) return callback(this);
     return this.#mutex.run(async () => {
       const view = new VersionView(this.#parts.store, 'transaction');
-      const result = await callback(new SandboxRepository(this.#parts, this.#mutex, view) as this);
+      const result = await callback(new SandboxRepository(this.#parts, this.#mutex, view, this.#access) as this);
       await this.#guarded(() => this.#parts.store.commit(view.staged));
       return result;
     });
@@ -225,6 +255,7 @@ export class SandboxRepository extends FhirRepository {
     const { stored, blob: content } = await this.#detachContent(resource, blob);
     return this.withTransaction(async (transaction) => {
       const latest = transaction.#view.latest(resourceType, id);
+      transaction.#assertMayWrite(latest, resource);
       assertVersion(latest, ifMatch);
       const versionId = successor(latest);
       const lastUpdated = now();
@@ -266,9 +297,28 @@ export class SandboxRepository extends FhirRepository {
   #existing(resourceType: string, id: string): Version {
     assertServed(resourceType);
     const version = this.#view.latest(resourceType, id);
-    if (version === undefined) throw notFound(`${resourceType}/${shown(id)} is not known.`);
+    if (version === undefined || !this.#sees(version)) throw notFound(`${resourceType}/${shown(id)} is not known.`);
     if (version.resource === undefined) throw gone(`${resourceType}/${id} was deleted.`);
     return version;
+  }
+
+  #assertMayWrite(latest: Version | undefined, resource: Resource): void {
+    assertPermitted(this.#access, resource.resourceType, latest?.resource === undefined ? 'c' : 'u');
+    if (latest !== undefined && !this.#sees(latest)) throw notFound(`${resource.resourceType} is not known.`);
+    if (!this.#shows(resource)) throw forbidden('The token is for another patient than the resource.');
+  }
+
+  #sees({ resource }: Version): boolean {
+    // What was deleted says nothing any more, not even whose it was.
+    return resource === undefined ? this.#access?.patient === undefined : this.#shows(resource);
+  }
+
+  #shows(resource: Resource): boolean {
+    if (this.#access === undefined) return true;
+    return isVisible(this.#access, resource, (reference) => {
+      const [resourceType, id] = reference.split('/');
+      return this.#view.latest(resourceType, id)?.resource;
+    });
   }
 
   async #guarded<T>(action: () => Promise<T>): Promise<T> {

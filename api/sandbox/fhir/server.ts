@@ -5,6 +5,7 @@
 import { OperationOutcomeError } from '@medplum/core';
 import type { FhirRequest, FhirRouter, HttpMethod } from '@medplum/fhir-router';
 import { json, Router, urlencoded, type ErrorRequestHandler, type Request, type Response } from 'express';
+import type { TokenAccess } from './access.ts';
 import { binaryRoutes } from './binary-routes.ts';
 import { capabilityStatement } from './capability-statement.ts';
 import { loadDefinitions } from './definitions.ts';
@@ -41,15 +42,19 @@ export async function createFhirServer({ folder, onError }: FhirServerOptions): 
   const repository = new SandboxRepository({ store, bindings, onError });
   const interactions = createInteractions();
   const startedAt = new Date().toISOString();
+  const repositoryOf = (response: Response): SandboxRepository => {
+    const { access } = response.locals as { access?: TokenAccess };
+    return access === undefined ? repository : repository.withAccess(access);
+  };
 
   const router = Router();
   router.get('/metadata', (request, response) => {
     assertAcceptable(request);
     sendJson(response, 200, capabilityStatement(baseUrlOf(request), startedAt));
   });
-  router.use(binaryRoutes(repository, store.blobs));
+  router.use(binaryRoutes(repositoryOf, store.blobs));
   router.use(assertBodyType, json({ type: jsonTypes, limit: maxJsonBytes }), urlencoded({ extended: false }));
-  router.use((request, response) => answer(request, response, interactions, repository));
+  router.use((request, response) => answer(request, response, interactions, repositoryOf(response)));
   router.use(failed(onError));
   return { router, repository, close: () => store.close() };
 }
