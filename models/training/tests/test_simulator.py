@@ -1,0 +1,116 @@
+"""The simulator on a real head's anatomy: one seed is one patient, and the acceptance notices when its physics breaks."""
+
+import numpy as np
+import pytest
+import torch
+
+from hemocast_training import montage
+from hemocast_training.acceptance_cases import FIELDS, measure_case, native_noise
+from hemocast_training.acceptance_targets import check_cohort
+from hemocast_training.anatomy import load_head
+from hemocast_training.simulate import pair as pair_module
+from hemocast_training.simulate.cohort import case_head, case_seed, simulate_cohort
+from hemocast_training.simulate.pair import GridScan, SimulatedCase, simulate_pair
+from hemocast_training.simulate.patient import STAIN, draw_patient
+from hemocast_training.simulate.scanner import draw_protocol
+
+from runtime import need_test_data
+
+HEAD = 1
+MAPS = ("initial", "follow_up", "iodine", "blood_initial", "blood_follow_up", "infarct", "ganglia")
+
+
+@pytest.fixture(scope="module")
+def anatomy():
+    return need_test_data("labelmaps_synthseg_heads")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("anatomy")
+
+
+@pytest.fixture(scope="module")
+def head(anatomy, cache):
+    torch.set_num_threads(1)
+    return load_head(anatomy, HEAD, cache)
+
+
+def test_a_head_is_built_with_left_and_right_in_place_and_tissue_at_its_density(head):
+    left, right = head.landmarks["lentiform_left"], head.landmarks["lentiform_right"]
+    assert 15 < left[2] < 32 and -32 < right[2] < -15 and abs(left[0] - right[0]) < 5
+    hu, white = head.maps[0].astype(np.float32), head.maps[3]
+    assert np.median(hu[white > 0.99]) == pytest.approx(30.0, abs=1.0)
+    assert np.median(hu[head.maps[2] > 0.99]) == pytest.approx(37.5, abs=1.5)
+    assert np.median(hu[hu > 800]) == pytest.approx(1100, abs=150)
+    assert hu.min() == -1000
+
+
+def test_the_same_seed_is_the_same_patient_bit_for_bit_whoever_was_simulated_before(head):
+    first, _ = simulate_pair(head, 41)
+    other, _ = simulate_pair(head, 42)
+    again, _ = simulate_pair(head, 41)
+    for name in MAPS:
+        assert first[name].shape == (24, 128, 128) and first[name].dtype == np.float32
+        assert np.array_equal(first[name], again[name]), name
+    assert first["outcome"] == again["outcome"] and first["center"] == again["center"]
+    assert not np.array_equal(first["initial"], other["initial"])
+
+
+def test_the_follow_up_is_what_the_same_scanner_would_show_without_noise(head):
+    pair, _ = simulate_pair(head, 41)
+    brain = (pair["follow_up"] > 25) & (pair["follow_up"] < 45) & (pair["infarct"] == 0) & (pair["iodine"] == 0)
+    difference = (pair["initial"] - pair["follow_up"])[brain]
+    assert abs(np.median(difference)) < 0.5
+    assert 1.0 < np.median(np.abs(difference)) < 4.0
+
+
+def test_the_outcome_is_decided_before_the_follow_up_exists(head):
+    case = SimulatedCase(head, 41)
+    with pytest.raises(ValueError, match="decide the outcome"):
+        case.follow_up(GridScan(case, draw_protocol(41)).view)
+
+
+def test_iodine_that_does_not_wash_out_misses_its_target(head, monkeypatch):
+    def stuck(seed, number):
+        return draw_patient(seed, number, group=STAIN, iodine_hu=60.0, washout_fraction=1.0)
+
+    monkeypatch.setattr(pair_module, "draw_patient", stuck)
+    rows = [measure_case(head, seed, with_noise=False) for seed in (1, 2, 3)]
+    cases = {field: np.array([row[field] for row in rows], float) for field in FIELDS}
+    washout = next(check for check in check_cohort(cases) if check.name == "T3")
+    assert washout.figure > 0.30 and not washout.passed
+
+
+def test_measured_noise_is_that_of_the_protocol_and_its_double_would_be_noticed(head):
+    case = SimulatedCase(head, 41)
+    for noise_hu in (4.0, 8.0):
+        measured = native_noise(case, draw_protocol(41, noise_hu=noise_hu), (0.0, 10.0, 30.0))
+        assert measured == pytest.approx(noise_hu, rel=0.15)
+
+
+def test_a_cohort_is_resumed_not_made_again_and_a_folder_of_another_cohort_is_refused(anatomy, cache, head, tmp_path):
+    seed = next(s for s in range(1000) if case_head(case_seed(s, "train", 0), "train") == HEAD)
+    note = simulate_cohort(anatomy, cache, "train", seed, 1, tmp_path, workers=1)
+    assert note["count"] == 1 and note["heads"] == {str(HEAD): 1}
+    shard = tmp_path / "shard-0000.npz"
+    written = shard.stat().st_mtime_ns
+    with np.load(shard) as file:
+        pair, _ = simulate_pair(head, int(file["seed"][0]))
+        assert np.array_equal(file["initial"][0], np.rint(pair["initial"]).astype(np.int16))
+    simulate_cohort(anatomy, cache, "train", seed, 1, tmp_path, workers=1)
+    assert shard.stat().st_mtime_ns == written
+    with pytest.raises(ValueError, match="another cohort"):
+        simulate_cohort(anatomy, cache, "train", seed + 1, 1, tmp_path, workers=1)
+
+
+def test_the_montage_shows_each_group_in_the_slice_of_its_lesion(anatomy, cache, head, tmp_path, monkeypatch):
+    monkeypatch.setattr(montage, "case_head", lambda seed, split: HEAD)
+    patients = montage.choose_patients(1, "train", 5)
+    groups = [draw_patient(seed, HEAD).group for _, seed, _ in patients]
+    assert groups == [0, 0, 1, 1, 2]
+    path = tmp_path / "pairs.png"
+    rows = montage.make_rows(anatomy, cache, "train", 1, 3)
+    montage.draw_montage(rows, path)
+    assert [row[0].split("  ")[1].split(",")[0] for row in rows][2] == "blood visible"
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
