@@ -7,7 +7,7 @@ from pydicom.uid import generate_uid
 from hemocast_training.dicom_io import ct_slice, read_series, write_series
 from hemocast_training.native_series import plane_axes
 
-from runtime import need_dcmtk
+from runtime import need_dcmtk, need_test_data
 
 ROWS, COLUMNS, ROW_MM, COLUMN_MM = 24, 16, 0.75, 0.5
 # The gantry tilts of the public head series lie between these.
@@ -61,6 +61,15 @@ def test_tilt_shifts_the_rows_of_each_slice_and_narrows_the_distance_between_pla
     angle = np.deg2rad(tilt_deg)
     assert np.diff(volume.z) == pytest.approx(5.0 * np.cos(angle), abs=1e-6)
     assert np.diff(volume.y) == pytest.approx(-5.0 * np.sin(angle), abs=1e-6)
+
+
+def test_a_real_tilted_series_has_its_slices_along_the_normal_and_its_shear_in_the_rows():
+    # GE HiSpeed, tilted by 18.5 degrees; table steps from its headers.
+    volume = read_series(need_test_data("ge_hispeed_head_tilt")).volume
+    table = np.array([4.22] * 13 + [1.14] + [7.38] * 13)
+    assert volume.hu.shape == (28, 512, 512)
+    assert np.diff(volume.z) == pytest.approx(table * np.cos(np.deg2rad(18.5)), abs=0.01)
+    assert np.diff(volume.y) == pytest.approx(-table * np.sin(np.deg2rad(18.5)), abs=0.01)
 
 
 def test_slices_are_ordered_by_position_whatever_their_file_names(tmp_path):
