@@ -15,6 +15,7 @@ import { planStudy } from './assessment/plan-study.ts';
 import type { ModelDescription } from './assessment/ports.ts';
 import { requestAssessment } from './assessment/request-assessment.ts';
 import type { RequestParts } from './assessment/request-assessment.ts';
+import { composeCds } from './compose-cds.ts';
 import type { Config } from './config.ts';
 import { isLoopback } from './config.ts';
 import { DecodePool } from './dicom/decode-pool.ts';
@@ -168,6 +169,7 @@ export async function startService(
         assertMayRead: () => undefined, // everyone who passes the door today may read every patient
       },
       smartApp: smartApp(systems.ehr),
+      cds: composeCds({ database, egress, requestParts, operation, log, publicUrl: url, ehr: systems.ehr, clients: [] }),
       sandbox: sandbox && [sandbox.router, registerStudyRoute(sandbox, egress, systems.pacs.baseUrl)],
     }) as RequestListener;
 

@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { appIsStale } from './smart-app.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const [task, ...args] = process.argv.slice(2);
@@ -18,6 +19,7 @@ const env = { ...process.env, PATH: [...binaries, process.env.PATH].join(':') };
 
 switch (task) {
   case 'start':
+    buildSmartApp();
     exit(await run(node, [...quiet, join(root, 'api/main.ts'), ...args]));
     break;
   case 'predict':
@@ -27,6 +29,7 @@ switch (task) {
     exit(await run(node, [...quiet, join(root, 'api/cli.ts'), ...args], process.env.INIT_CWD));
     break;
   case 'test':
+    buildSmartApp();
     exit(await run(node, [join(root, 'scripts/test.mjs'), ...args]));
     break;
   default:
@@ -48,6 +51,16 @@ function installDependencies() {
     stdio: ['ignore', 2, 2],
   });
   if (npm.status !== 0) exit(npm.status ?? 1);
+}
+
+/** `npm run build` when the app's sources are newer than what was built from them. */
+function buildSmartApp() {
+  if (!appIsStale()) return;
+  console.error('hemocast: building the app (vite build) ...');
+  const vite = join(root, 'node_modules/vite/bin/vite.js');
+  const options = ['build', 'smart-app', '--logLevel', 'error'];
+  const build = spawnSync(node, [vite, ...options], { cwd: root, env, stdio: ['ignore', 2, 2] });
+  if (build.status !== 0) exit(build.status ?? 1);
 }
 
 /** The Node of node_modules on linux-x64, else the running one if it is new enough. */

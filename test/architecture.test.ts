@@ -12,17 +12,27 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   assessment: ['prediction', 'imaging', 'errors.ts'],
   dicom: ['imaging', 'prediction', 'errors.ts', 'assessment'],
   egress: ['errors.ts'],
+  authorization: ['egress', 'errors.ts', 'config.ts'],
   ehr: ['assessment', 'prediction', 'imaging', 'egress', 'errors.ts'],
   pacs: ['assessment', 'prediction', 'imaging', 'dicom', 'egress', 'errors.ts'],
   inference: ['assessment', 'prediction', 'imaging', 'dicom', 'errors.ts'],
+  cds: ['assessment', 'prediction', 'errors.ts'],
   jobs: ['assessment', 'prediction', 'errors.ts', 'log.ts'],
-  http: ['assessment', 'prediction', 'errors.ts', 'log.ts', 'config.ts', 'generated'],
+  http: ['assessment', 'prediction', 'errors.ts', 'log.ts', 'config.ts', 'generated', 'authorization', 'cds'],
   sandbox: [],
   'config.ts': ['errors.ts'],
   'log.ts': ['config.ts', 'errors.ts'],
 };
 /** The files that know every room. */
-const COMPOSERS = ['main.ts', 'cli.ts', 'service.ts', 'predict-files.ts', 'register-study.ts'];
+const COMPOSERS = [
+  'main.ts',
+  'cli.ts',
+  'service.ts',
+  'predict-files.ts',
+  'register-study.ts',
+  'compose-cds.ts',
+  'compose-trust.ts',
+];
 
 const api = join(repositoryRoot, 'api');
 const files = readdirSync(api, { recursive: true, encoding: 'utf8' }).filter((file) => /(?<!\.d)\.ts$/.test(file));

@@ -80,7 +80,33 @@ export class Egress {
    * `upstream-certificate-invalid`, `upstream-malformed`), CancelledError when `init.signal` aborts. The body throws the same.
    */
   async fetch(url: string | URL, init: RequestInit = {}, limits: Partial<EgressLimits> = {}): Promise<Response> {
+    return this.#fetchFrom(findTarget(url, this.#systems), init, limits);
+  }
+
+  /**
+   * Like fetch, but with a credential that someone lent for one system (CDS Hooks fhirAuthorization) in place of the system's
+   * own. `lent.baseUrl` must be a registered base itself and `url` must lie in that system: the token goes nowhere else.
+   */
+  async fetchWith(
+    lent: { readonly baseUrl: string; readonly authorization: string },
+    url: string | URL,
+    init: RequestInit = {},
+    limits: Partial<EgressLimits> = {},
+  ): Promise<Response> {
+    const base = findTarget(lent.baseUrl, this.#systems);
     const target = findTarget(url, this.#systems);
+    if (base.url.pathname.replace(/\/+$/, '') !== base.system.basePath || target.system !== base.system) {
+      throw new EgressRefusedError('a lent credential is for one registered system only', target.url.hostname);
+    }
+    const system = { ...target.system, authorization: lent.authorization };
+    return this.#fetchFrom({ url: target.url, system }, init, limits);
+  }
+
+  async #fetchFrom(
+    target: { readonly url: URL; readonly system: RegisteredSystem },
+    init: RequestInit,
+    limits: Partial<EgressLimits>,
+  ): Promise<Response> {
     const call = new BoundedCall(target.system.name, { ...this.#limits, ...limits }, init.signal);
     try {
       return await this.#send(target.url, target.system, init, call);

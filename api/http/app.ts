@@ -12,6 +12,8 @@ import type { Logger } from '../log.ts';
 import { assessmentRoutes } from './assessments.ts';
 import { authenticate } from './authenticate.ts';
 import type { CallerAuthentication } from './authenticate.ts';
+import { cdsRoutes } from './cds-hooks.ts';
+import type { CdsParts } from './cds-hooks.ts';
 import { docsRoutes } from './docs.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
@@ -44,6 +46,8 @@ export interface Services {
   readonly log: Logger;
   /** Where the SMART app's viewer gets its pixels; without it the route is not there. */
   readonly initialCt?: InitialCtParts;
+  /** The CDS Hooks at /cds-services. */
+  readonly cds?: CdsParts;
   /** The SMART app at /app. */
   readonly smartApp?: SmartAppOptions;
   /** The sandbox's routers, mounted at /sandbox in this order, with doors and limits of their own. */
@@ -67,6 +71,7 @@ export function createApp(services: Services): Express {
   app.use(securityHeaders);
   app.use(answerHead);
   app.use(docsRoutes(OPENAPI_FILE));
+  if (services.cds !== undefined) app.use(cdsRoutes(services.cds));
   if (services.smartApp !== undefined) app.use(smartAppRoutes(services.smartApp));
   app.get('/', (_request, response) => response.redirect(services.sandbox === undefined ? '/docs' : '/sandbox'));
   app.use(['/v1', '/metrics'], authenticate(services.authentication));
@@ -82,7 +87,7 @@ export function createApp(services: Services): Express {
   );
   app.use(validateResponses(readFileSync(OPENAPI_FILE, 'utf8'), services));
   app.use(healthRoutes(services));
-  app.use(metricsRoutes(services.records));
+  app.use(metricsRoutes(services.records, services.cds === undefined ? [] : [services.cds.metrics.register]));
   app.use(assessmentRoutes(services));
   app.use(eventRoutes(services));
   if (services.initialCt !== undefined) app.use(initialCtRoutes(services.initialCt));

@@ -44,7 +44,7 @@ function isToken(authorization: string, apiToken: string | undefined): boolean {
  * Whether the call comes from this machine and was meant for it: a proxy in front forwards calls of others, and a web page
  * may point a name of its own at 127.0.0.1 (DNS rebinding).
  */
-function isLocalCall(request: Request): boolean {
+export function isLocalCall(request: Request): boolean {
   const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
   const forwarded = request.get('x-forwarded-for') ?? request.get('forwarded') ?? request.get('via');
   const host = request.get('host') ?? '';

@@ -4,9 +4,12 @@ import type { AssessmentRecords } from '../assessment/assessment-records.ts';
 
 /**
  * GET /metrics in the Prometheus text format: the process's memory, CPU time and event loop delay (each scrape covers the time
- * since the one before), and how much work is open. Counts only, no patient data.
+ * since the one before), how much work is open, and what other doors count (`others`). Counts only, no patient data.
  */
-export function metricsRoutes(records: Pick<AssessmentRecords, 'countOpen'>): Router {
+export function metricsRoutes(
+  records: Pick<AssessmentRecords, 'countOpen'>,
+  others: readonly Registry[] = [],
+): Router {
   const register = new Registry();
   collectDefaultMetrics({ register });
   new Gauge({
@@ -19,7 +22,8 @@ export function metricsRoutes(records: Pick<AssessmentRecords, 'countOpen'>): Ro
   });
   const router = Router();
   router.get('/metrics', async (_request, response) => {
-    response.type(register.contentType).send(await register.metrics());
+    const texts = await Promise.all([register, ...others].map((one) => one.metrics()));
+    response.type(register.contentType).send(texts.join('\n'));
   });
   return router;
 }

@@ -124,7 +124,7 @@ function toRejectedRequest(error: unknown, request: Request): Answer | undefined
     case 406:
       return answer('not-acceptable', 'Ask for application/json.', 'not-supported');
     case 413:
-      return answer('request-too-large', 'The body is larger than 64 kB.', 'invalid');
+      return answer('request-too-large', 'The body is larger than this address reads.', 'invalid');
     case 415:
       return answer('media-type-unsupported', 'Send application/json in UTF-8, not compressed.', 'not-supported');
     default:

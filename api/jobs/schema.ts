@@ -61,6 +61,24 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX assessments_standing ON hemocast.assessments (sequence) WHERE status = 'completed' AND withdrawal IS NULL;
   CREATE TABLE hemocast.cursors (name text PRIMARY KEY, value text NOT NULL);
   `,
+  `
+  CREATE TABLE hemocast.used_tokens (key text PRIMARY KEY, expires_at timestamptz NOT NULL);
+  COMMENT ON TABLE hemocast.used_tokens IS 'Digests of tokens that may be used once, until they expire.';
+  CREATE INDEX used_tokens_expiry ON hemocast.used_tokens (expires_at);
+  CREATE TABLE hemocast.cds_feedback (
+    key text PRIMARY KEY,
+    service text NOT NULL,
+    issuer text NOT NULL,
+    card text NOT NULL,
+    outcome text NOT NULL CHECK (outcome IN ('accepted', 'overridden')),
+    outcome_at timestamptz NOT NULL,
+    reason jsonb,
+    comment text,
+    suggestions jsonb NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now()
+  );
+  COMMENT ON COLUMN hemocast.cds_feedback.comment IS 'Free text of a clinician; may hold anything.';
+  `,
 ];
 
 /** Any number that no one else uses as an advisory lock: two processes starting at once take turns. */

@@ -1,0 +1,152 @@
+/** From a hook call to at most one card. A hook never waits for the model, and for the EHR only as long as DEADLINE_MS. */
+import type { ImagingStudy, Procedure, Resource } from '@medplum/fhirtypes';
+import type { AssessmentRecords } from '../assessment/assessment-records.ts';
+import type { OperationMode } from '../assessment/operation.ts';
+import type { StudyReference } from '../assessment/ports.ts';
+import { parseStudyReference } from '../assessment/assessment.ts';
+import { HemocastError } from '../errors.ts';
+import type { Card } from './card.ts';
+import { toCard } from './cards.ts';
+import { readChartForecasts, readChartObservation } from './chart-forecasts.ts';
+import type { HookCall } from './hook-call.ts';
+import { findOrder } from './orders.ts';
+import { choosePatientState } from './patient-state.ts';
+import type { Evidence, PatientState } from './patient-state.ts';
+import { isPatient, readPrefetch } from './prefetch.ts';
+import type { PrefetchKey } from './services.ts';
+
+export interface ChartSearch {
+  readonly resourceType: 'RiskAssessment' | 'ImagingStudy' | 'Procedure' | 'Observation';
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** Where a search goes: the EHR of this call, with the token lent for it, or with our own credential for our own EHR. */
+export type ChartAccess = Pick<HookCall, 'fhirServer' | 'accessToken'> & { readonly isOwnEhr: boolean };
+
+export interface HookParts {
+  readonly records: Pick<AssessmentRecords, 'list'>;
+  /** Every match, or an error. */
+  searchChart(search: ChartSearch, access: ChartAccess, signal: AbortSignal): Promise<readonly Resource[]>;
+  /** The initial CT after the latest thrombectomy; `now` undefined = however long ago. */
+  findEligibleStudy(
+    studies: readonly ImagingStudy[],
+    procedures: readonly Procedure[],
+    now: Date | undefined,
+  ): string | undefined;
+  /** Asks for the assessment and returns at once. */
+  requestInBackground(study: StudyReference): void;
+  mode(): OperationMode;
+  publicUrl(): string;
+  now(): Date;
+  /** False in the sandbox, whose simulated patients stay where they were in time. */
+  readonly windowEnds: boolean;
+}
+
+/** Longest time the EHR may take for what the client did not send along, ms. The whole answer aims at 500 ms. */
+const DEADLINE_MS = 300;
+
+const ASSESSMENTS_READ = 20;
+
+/** CDS Hooks 2.0.1, "HTTP Status Codes" of the response. */
+export class PrefetchMissingError extends HemocastError {
+  constructor() {
+    super(
+      'prefetch-missing',
+      'Send the prefetch key riskAssessments, or fhirServer with fhirAuthorization: without them it cannot be told whether a result still stands.',
+      { status: 412, issueType: 'required' },
+    );
+  }
+}
+
+export interface HookAnswer {
+  readonly cards: readonly Card[];
+  /** What the answer rests on, for /metrics. */
+  readonly state: PatientState['kind'] | 'irrelevant' | 'paused';
+}
+
+/** Throws PrefetchMissingError. */
+export async function answerHook(call: HookCall, isOwnEhr: boolean, parts: HookParts): Promise<HookAnswer> {
+  const mode = parts.mode();
+  if (mode === 'paused') return { cards: [], state: 'paused' };
+  const order = findOrder(call);
+  if (call.hook !== 'patient-view' && order === undefined) return { cards: [], state: 'irrelevant' };
+
+  const state = choosePatientState(await gatherEvidence(call, isOwnEhr, parts));
+  if (state.kind === 'unknown') throw new PrefetchMissingError();
+  if (state.kind === 'unassessed') {
+    if (!isOwnEhr) return { cards: [], state: 'none' }; // its images are out of our reach
+    parts.requestInBackground(parseStudyReference(state.study));
+  }
+  const { hook, hookInstance } = call;
+  const card =
+    mode === 'shadow' ? undefined : toCard(state, { hook, hookInstance, order, publicUrl: parts.publicUrl() });
+  return { cards: card === undefined ? [] : [card], state: state.kind };
+}
+
+async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookParts): Promise<Evidence> {
+  const { patientId, prefetch } = call;
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const patientReference = `Patient/${patientId}`;
+  const assessments = isOwnEhr ? (await parts.records.list({ patientReference, limit: ASSESSMENTS_READ })).items : [];
+
+  const search = async (resourceType: ChartSearch['resourceType'], parameters: ChartSearch['parameters']) => {
+    try {
+      return await parts.searchChart({ resourceType, parameters }, { ...call, isOwnEhr }, signal);
+    } catch (error) {
+      if (error instanceof HemocastError) return undefined;
+      throw error;
+    }
+  };
+  /** Prefetch first, our own query second; `mayAsk` false = what was sent has to do. */
+  const read = async <K extends 'RiskAssessment' | 'ImagingStudy' | 'Procedure'>(
+    key: PrefetchKey,
+    resourceType: K,
+    more: Record<string, string>,
+    mayAsk: boolean,
+  ) => {
+    const sent = readPrefetch(prefetch, key, resourceType);
+    if (sent.state === 'known') return { resources: sent.resources, isWhole: true };
+    const found =
+      mayAsk && sent.state !== 'refused' ? await search(resourceType, { patient: patientId, ...more }) : undefined;
+    if (found !== undefined) return { resources: found as typeof sent.resources, isWhole: true };
+    return sent.state === 'partial' ? { resources: sent.resources, isWhole: false } : undefined;
+  };
+
+  const [newest] = assessments;
+  const hasResult = assessments.some(({ status }) => status === 'completed');
+  const isUnderWay = newest !== undefined && !hasResult && ['created', 'active'].includes(newest.status);
+  const isNew = newest === undefined;
+  const [filed, studies, procedures] = await Promise.all([
+    read('riskAssessments', 'RiskAssessment', {}, !isUnderWay),
+    read('imagingStudies', 'ImagingStudy', { modality: 'CT' }, isNew),
+    read('procedures', 'Procedure', { status: 'completed' }, isNew),
+  ]);
+
+  const degraded = assessments.find(({ resources }) => resources?.riskAssessment.startsWith('Observation/'));
+  const observations =
+    degraded?.resources == null
+      ? undefined
+      : await search('Observation', { _id: degraded.resources.riskAssessment.slice('Observation/'.length) });
+  const now = parts.now();
+  const ofPatient = (reference: string | undefined): boolean => isPatient(reference, patientId);
+  const eligible =
+    studies && procedures
+      ? parts.findEligibleStudy(
+          studies.resources.filter(({ subject }) => ofPatient(subject?.reference)),
+          procedures.resources.filter(({ subject }) => ofPatient(subject?.reference)),
+          parts.windowEnds ? now : undefined,
+        )
+      : undefined;
+  const chart = filed && [
+    ...readChartForecasts(filed.resources, patientId),
+    ...readChartObservation((observations ?? []) as never, `ImagingStudy/${degraded?.study.id}`),
+  ];
+  return {
+    assessments,
+    chart: chart ?? null,
+    chartIsWhole: filed?.isWhole === true && (degraded === undefined || observations !== undefined),
+    eligible,
+    now,
+    windowEnds: parts.windowEnds,
+  };
+}

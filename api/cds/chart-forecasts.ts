@@ -1,0 +1,97 @@
+/** Our forecasts as the chart holds them: RiskAssessments that carry our identifier (api/ehr/risk-assessment.ts wrote them). */
+import type { Observation, RiskAssessment } from '@medplum/fhirtypes';
+import type { RiskBand } from '../prediction/prediction.ts';
+import type { Forecast } from './forecast.ts';
+import { isPatient } from './prefetch.ts';
+
+const NAMESPACE = 'https://hemocast.example/fhir';
+const OUR_IDENTIFIER = `${NAMESPACE}/resource-identifier`;
+const OUR_CODE = `${NAMESPACE}/CodeSystem/finding|hemorrhage-forecast`;
+
+/** http://hl7.org/fhir/R4/valueset-observation-status.html: what may be shown as a result. */
+const CURRENT = new Set(['preliminary', 'final', 'amended', 'corrected']);
+const BANDS: readonly RiskBand[] = ['low', 'moderate', 'high'];
+
+export interface ChartForecast {
+  readonly reference: string;
+  /** "ImagingStudy/<id>" */
+  readonly study: string;
+  readonly writtenAt: string;
+  /** Last instant or day of the time the forecast is about; null where it could not be dated. */
+  readonly windowEnd: string | null;
+  /** Whether its status is that of a result: not entered in error, cancelled or unknown. */
+  readonly isCurrent: boolean;
+  /** What it says; null where that is not current or cannot be read. */
+  readonly forecast: Forecast | null;
+}
+
+/** Newest first. Resources of others, or about another patient, are left out. */
+export function readChartForecasts(found: readonly RiskAssessment[], patientId: string): readonly ChartForecast[] {
+  return found
+    .filter((one) => isOurs(one) && isPatient(one.subject?.reference, patientId))
+    .flatMap((one) => toChartForecast(one) ?? [])
+    .sort((a, b) => (Date.parse(b.writtenAt) || 0) - (Date.parse(a.writtenAt) || 0));
+}
+
+function isOurs({ identifier, code }: RiskAssessment): boolean {
+  const identified = Array.isArray(identifier) && identifier.some(({ system }) => system === OUR_IDENTIFIER);
+  const coded = code?.coding?.some((coding) => `${coding.system}|${coding.code}` === OUR_CODE) ?? false;
+  return identified && coded;
+}
+
+function toChartForecast(resource: RiskAssessment): ChartForecast | undefined {
+  const { id = '', basis, prediction: [prediction] = [], status, occurrenceDateTime = '' } = resource;
+  const study = basis
+    ?.map(({ reference }) => /ImagingStudy\/[A-Za-z0-9\-.]{1,64}/.exec(reference ?? '')?.[0])
+    .find(Boolean);
+  if (!/^[A-Za-z0-9\-.]{1,64}$/.test(id) || study === undefined) return undefined;
+  const reference = `RiskAssessment/${id}`;
+  // RiskAssessment.prediction.probabilityDecimal is a percentage in R4.
+  const probability = (prediction?.probabilityDecimal ?? Number.NaN) / 100;
+  const band = BANDS.find((name) => prediction?.qualitativeRisk?.coding?.some(({ code }) => code === name));
+  const isCurrent = CURRENT.has(status);
+  const readable = isCurrent && probability >= 0 && probability <= 1 && band !== undefined;
+  return {
+    reference,
+    study,
+    writtenAt: occurrenceDateTime,
+    windowEnd: prediction?.whenPeriod?.end ?? null,
+    isCurrent,
+    forecast: readable
+      ? {
+          reference,
+          study,
+          probability,
+          band,
+          interval: null,
+          assumedPrevalence: null,
+          measurements: null,
+          flags: [],
+          model: null,
+        }
+      : null,
+  };
+}
+
+/**
+ * A result in a chart that keeps no RiskAssessment (api/ehr/degraded.ts): only whether it still stands is read from the
+ * Observation; what it says is in our records. Its forecast window is not a field there.
+ */
+export function readChartObservation(found: readonly Observation[], study: string): readonly ChartForecast[] {
+  return found.map(({ id, status, issued = '' }) => ({
+    reference: `Observation/${id}`,
+    study,
+    writtenAt: issued,
+    windowEnd: null,
+    isCurrent: CURRENT.has(status),
+    forecast: null,
+  }));
+}
+
+/** Whether the time a forecast is about has passed. A day ends where it ends last on earth; an undated one never ends. */
+export function hasEnded({ windowEnd }: Pick<ChartForecast, 'windowEnd'>, now: Date): boolean {
+  if (windowEnd === null) return false;
+  const end = Date.parse(windowEnd);
+  const isDay = !windowEnd.includes('T');
+  return end + (isDay ? 36 * 3_600_000 : 0) < now.getTime();
+}

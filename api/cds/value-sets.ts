@@ -1,0 +1,130 @@
+/**
+ * The orders for which a forecast of hemorrhage matters, each code with where it is defined. RxNorm orders carry clinical
+ * drugs (SCD, "enoxaparin sodium 100 MG/ML Injectable Solution") or branded ones (SBD), seldom ingredients (IN): the
+ * ingredients stand here with the clinical drugs that stroke wards order; SNOMED CT products and ATC classes likewise. A
+ * hospital with other codes names them in its order catalog's mapping; text is never searched for drug names.
+ */
+
+/** Root of our own codes; `.example` is reserved (RFC 2606). */
+const NAMESPACE = 'https://hemocast.example/fhir/CodeSystem';
+
+export type OrderKind = 'antithrombotic' | 'thrombolysis' | 'head-ct';
+
+/** What a matching order is called in a card: our words, not the order's. */
+export interface OrderConcept {
+  readonly kind: OrderKind;
+  readonly name: string;
+}
+
+export interface Coding {
+  readonly system: string;
+  readonly code: string;
+  readonly display?: string;
+}
+
+const ATC = 'http://www.whocc.no/atc';
+
+const SYSTEMS = {
+  rxnorm: 'http://www.nlm.nih.gov/research/umls/rxnorm',
+  snomed: 'http://snomed.info/sct',
+  loinc: 'http://loinc.org',
+  cpt: 'http://www.ama-assn.org/go/cpt',
+} as const;
+
+/** System names under which senders put the same code system. */
+const SYSTEM_ALIASES: Readonly<Record<string, string>> = {
+  'urn:oid:2.16.840.1.113883.6.88': SYSTEMS.rxnorm,
+  'urn:oid:2.16.840.1.113883.6.73': ATC,
+  'urn:oid:2.16.840.1.113883.6.96': SYSTEMS.snomed,
+  'urn:oid:2.16.840.1.113883.6.1': SYSTEMS.loinc,
+  'urn:oid:2.16.840.1.113883.6.12': SYSTEMS.cpt,
+};
+
+interface Entry extends OrderConcept {
+  /** Codes by code system, separated by spaces. */
+  readonly codes: Readonly<Partial<Record<keyof typeof SYSTEMS, string>>>;
+}
+
+const ENTRIES: readonly Entry[] = [
+  // Anticoagulants. RxNorm: the ingredient first, then clinical drugs.
+  entry('antithrombotic', 'enoxaparin', {
+    rxnorm: '67108 854228 854235 854238 854241 854245 854248 854252',
+    snomed: '372562003',
+  }),
+  entry('antithrombotic', 'heparin', { rxnorm: '5224 1658637 1658647 1658690 1658692', snomed: '372877000' }),
+  entry('antithrombotic', 'dalteparin', { rxnorm: '67109', snomed: '372563008' }),
+  entry('antithrombotic', 'fondaparinux', { rxnorm: '321208' }),
+  entry('antithrombotic', 'argatroban', { rxnorm: '15202', snomed: '116508003' }),
+  entry('antithrombotic', 'warfarin', {
+    rxnorm: '11289 855288 855296 855302 855312 855318 855324 855332 855338 855344',
+    snomed: '372756006',
+  }),
+  entry('antithrombotic', 'apixaban', { rxnorm: '1364430 1364435 1364441 1364445 1364447', snomed: '698090000' }),
+  entry('antithrombotic', 'rivaroxaban', {
+    rxnorm: '1114195 1114198 1114202 1232082 1232084 1232086 1232088 2059015 2059017',
+    snomed: '442031002',
+  }),
+  entry('antithrombotic', 'edoxaban', {
+    rxnorm: '1599538 1599543 1599549 1599551 1599553 1599555 1599557',
+    snomed: '712778008',
+  }),
+  entry('antithrombotic', 'dabigatran', {
+    rxnorm: '1546356 1037042 1037045 1037049 1037179 1037181 1723476 1723478',
+    snomed: '698871007',
+  }),
+  // Antiplatelet drugs.
+  entry('antithrombotic', 'aspirin', { rxnorm: '1191 243670 212033', snomed: '387458008' }),
+  entry('antithrombotic', 'clopidogrel', { rxnorm: '32968 309362', snomed: '386952008' }),
+  entry('antithrombotic', 'ticagrelor', { rxnorm: '1116632 1116635', snomed: '698805004' }),
+  entry('antithrombotic', 'prasugrel', { rxnorm: '613391', snomed: '443129001' }),
+  entry('antithrombotic', 'dipyridamole', { rxnorm: '3521', snomed: '387371005' }),
+  entry('antithrombotic', 'cangrelor', { rxnorm: '1656052' }),
+  entry('antithrombotic', 'tirofiban', { rxnorm: '73137' }),
+  entry('antithrombotic', 'eptifibatide', { rxnorm: '75635' }),
+  // Thrombolysis.
+  entry('thrombolysis', 'alteplase', { rxnorm: '8410 1804799 1804804', snomed: '387152000' }),
+  entry('thrombolysis', 'tenecteplase', { rxnorm: '259280 313212', snomed: '387066007' }),
+  // The next CT of the head without contrast. LOINC 24727-0 is the one WITH contrast and stays out.
+  entry('head-ct', 'CT of the head', { loinc: '30799-1', cpt: '70450', snomed: '303653007 408754009 383371000119108' }),
+];
+
+function entry(kind: OrderKind, name: string, codes: Entry['codes']): Entry {
+  return { kind, name, codes };
+}
+
+/** ATC classes by prefix: enzymes (B01AD) before the group they stand in. http://www.whocc.no/atc_ddd_index */
+const ATC_CLASSES: readonly (readonly [string, OrderConcept])[] = [
+  ['B01AD', { kind: 'thrombolysis', name: 'a thrombolytic' }],
+  ['B01A', { kind: 'antithrombotic', name: 'an antithrombotic' }],
+  ['N02BA01', { kind: 'antithrombotic', name: 'aspirin' }],
+];
+
+const BY_CODE: ReadonlyMap<string, OrderConcept> = new Map(
+  ENTRIES.flatMap(({ kind, name, codes }) =>
+    Object.entries(codes).flatMap(([system, list]) =>
+      list.split(' ').map((code) => [`${SYSTEMS[system as keyof typeof SYSTEMS]}|${code}`, { kind, name }] as const),
+    ),
+  ),
+);
+
+/** What an order's coding stands for here; undefined for every other order. */
+export function findOrderConcept({ system, code }: Pick<Coding, 'system' | 'code'>): OrderConcept | undefined {
+  const known = SYSTEM_ALIASES[system] ?? system;
+  if (known === ATC) return ATC_CLASSES.find(([prefix]) => code.startsWith(prefix))?.[1];
+  return BY_CODE.get(`${known}|${code}`);
+}
+
+/** Card.source.topic */
+export const TOPIC: Coding = {
+  system: `${NAMESPACE}/card-topic`,
+  code: 'hemorrhage-forecast',
+  display: 'Forecast of hemorrhage after thrombectomy',
+};
+
+/** Card.overrideReasons; `display` is required by CDS Hooks 2.0.1, "Card Attributes". */
+export const OVERRIDE_REASONS: readonly Required<Coding>[] = [
+  ['already-considered', 'Already considered'],
+  ['benefit-outweighs-risk', 'The benefit outweighs the risk'],
+  ['forecast-doubted', 'The forecast does not fit this patient'],
+  ['not-relevant-now', 'Not relevant now'],
+].map(([code, display]) => ({ system: `${NAMESPACE}/override-reason`, code, display }));

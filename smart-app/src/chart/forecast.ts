@@ -1,0 +1,136 @@
+/** The RiskAssessment as the screen shows it. What the service states in notes (api/ehr/risk-assessment.ts) is read back here. */
+import type { RiskAssessment } from '@medplum/fhirtypes';
+import { conceptText, hasCode, isResource, listOf, numberOf, textOf, timeOf } from './fhir-text.ts';
+
+export interface Forecast {
+  /** "RiskAssessment/<id>" */
+  readonly reference: string;
+  /** Of the resource: preliminary, final, entered-in-error ... */
+  readonly status: string;
+  readonly madeAt: string | undefined;
+  readonly studyReference: string | undefined;
+  readonly observationReferences: readonly string[];
+  readonly deviceReference: string | undefined;
+  /** 0..100; probabilityDecimal is a percentage in R4. Undefined where none is stated or it is out of range. */
+  readonly probabilityPercent: number | undefined;
+  readonly band: 'low' | 'moderate' | 'high' | undefined;
+  readonly interval:
+    | {
+        readonly lowPercent: number;
+        readonly highPercent: number;
+        readonly levelPercent: number;
+        readonly method: string;
+      }
+    | undefined;
+  readonly assumedPrevalencePercent: number | undefined;
+  readonly bandBounds: { readonly moderatePercent: number; readonly highPercent: number } | undefined;
+  readonly window: { readonly start: string | undefined; readonly end: string | undefined } | undefined;
+  readonly limits: readonly string[];
+  /** Notes that are none of the above: read, not interpreted. */
+  readonly notes: readonly string[];
+  readonly method: string | undefined;
+  /** RiskAssessment this one supersedes. */
+  readonly supersedes: string | undefined;
+}
+
+const PERCENT = '([\\d.]+) %';
+const INTERVAL = new RegExp(`^${PERCENT} interval of the probability: ${PERCENT} to ${PERCENT}\\. Method: ([^]*)$`);
+const PREVALENCE = new RegExp(`^Assumed share of patients who bleed \\(prevalence\\): ${PERCENT};`);
+const BANDS = new RegExp(`^Risk bands: low below ${PERCENT}, moderate from ${PERCENT} to below ${PERCENT}, high from`);
+const LIMIT = /^Limit of this result \([a-z0-9-]+\): ([^]*)$/;
+const SUPERSEDES = /^This is revision \d+; it supersedes (RiskAssessment\/[A-Za-z0-9\-.]{1,64})\.$/;
+
+/**
+ * @param patientReference "Patient/<id>" of the launch
+ * @returns undefined for what is no forecast of ours; 'foreign' for one of another patient, which is never shown
+ */
+export function toForecast(value: unknown, patientReference: string): Forecast | 'foreign' | undefined {
+  if (!isResource<RiskAssessment>(value, 'RiskAssessment') || !hasCode(value.code, 'hemorrhage-forecast'))
+    return undefined;
+  if (localReference(value.subject?.reference) !== patientReference) return 'foreign';
+  const prediction = listOf(value.prediction)[0];
+  const notes = listOf(value.note)
+    .map(({ text }) => textOf(text) ?? '')
+    .filter((text) => text !== '');
+  const match = (pattern: RegExp): RegExpExecArray | undefined =>
+    notes.map((note) => pattern.exec(note)).find((found) => found !== null) ?? undefined;
+  const known = [INTERVAL, PREVALENCE, BANDS, LIMIT, SUPERSEDES];
+  const basis = listOf(value.basis).map(({ reference }) => localReference(reference) ?? '');
+  const interval = match(INTERVAL);
+  const bands = match(BANDS);
+  return {
+    reference: `RiskAssessment/${value.id}`,
+    status: textOf(value.status) ?? 'unknown',
+    madeAt: textOf(value.occurrenceDateTime),
+    studyReference: basis.find((reference) => reference.startsWith('ImagingStudy/')),
+    observationReferences: basis.filter((reference) => reference.startsWith('Observation/')),
+    deviceReference: localReference(value.performer?.reference),
+    probabilityPercent: percentOf(prediction?.probabilityDecimal),
+    band: bandOf(listOf(prediction?.qualitativeRisk?.coding)[0]?.code),
+    interval: interval && {
+      levelPercent: Number(interval[1]),
+      lowPercent: Number(interval[2]),
+      highPercent: Number(interval[3]),
+      method: interval[4],
+    },
+    assumedPrevalencePercent: percentOf(Number(match(PREVALENCE)?.[1])),
+    bandBounds: bands && { moderatePercent: Number(bands[2]), highPercent: Number(bands[3]) },
+    window: prediction?.whenPeriod && {
+      start: textOf(prediction.whenPeriod.start),
+      end: textOf(prediction.whenPeriod.end),
+    },
+    limits: notes.map((note) => LIMIT.exec(note)?.[1]).filter((text) => text !== undefined),
+    notes: notes.filter((note) => !known.some((pattern) => pattern.test(note))),
+    method: conceptText(value.method),
+    supersedes: match(SUPERSEDES)?.[1],
+  };
+}
+
+function percentOf(value: unknown): number | undefined {
+  const percent = numberOf(value);
+  return percent !== undefined && percent >= 0 && percent <= 100 ? percent : undefined;
+}
+
+function bandOf(code: unknown): Forecast['band'] {
+  return code === 'low' || code === 'moderate' || code === 'high' ? code : undefined;
+}
+
+const RELATIVE = /(?:^|\/)([A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64})(?:\/_history\/[^/]+)?$/;
+
+/** "Type/id" of a reference to this EHR, with or without base and version. */
+export function localReference(reference: unknown): string | undefined {
+  return RELATIVE.exec(textOf(reference) ?? '')?.[1];
+}
+
+export type Standing = 'current' | 'superseded' | 'withdrawn';
+
+export interface ChosenForecast {
+  /** Undefined where the chart has none that may be shown. */
+  readonly shown: Forecast | undefined;
+  readonly standing: Standing;
+  /** What counts now; differs from `shown` where an older one was asked for. */
+  readonly current: Forecast | undefined;
+  /** Newest first, `shown` among them. */
+  readonly all: readonly { readonly forecast: Forecast; readonly standing: Standing }[];
+}
+
+/** Withdrawn ones (entered-in-error) are never current. `requested` is honoured where it is one of this patient's. */
+export function chooseForecast(forecasts: readonly Forecast[], requested?: string): ChosenForecast {
+  const superseded = new Set(
+    forecasts.filter((forecast) => !isWithdrawn(forecast)).map((forecast) => forecast.supersedes),
+  );
+  const standingOf = (forecast: Forecast): Standing => {
+    if (isWithdrawn(forecast)) return 'withdrawn';
+    return superseded.has(forecast.reference) ? 'superseded' : 'current';
+  };
+  const all = [...forecasts]
+    .sort((a, b) => (timeOf(b.madeAt) || 0) - (timeOf(a.madeAt) || 0))
+    .map((forecast) => ({ forecast, standing: standingOf(forecast) }));
+  const current = all.find(({ standing }) => standing === 'current');
+  const shown = all.find(({ forecast }) => forecast.reference === requested) ?? current;
+  return { shown: shown?.forecast, standing: shown?.standing ?? 'current', current: current?.forecast, all };
+}
+
+function isWithdrawn({ status }: Forecast): boolean {
+  return ['entered-in-error', 'cancelled'].includes(status);
+}

@@ -1,0 +1,79 @@
+/** Who made what from what: Provenance, the Device behind it, and the generated image. */
+import type { Device, DocumentReference, Media, Provenance } from '@medplum/fhirtypes';
+import { NAMESPACE, dateTimeText, isResource, listOf, numberOf, textOf } from './fhir-text.ts';
+import { localReference } from './forecast.ts';
+
+export interface Origin {
+  readonly recordedAt: string | undefined;
+  readonly mediaReferences: readonly string[];
+  readonly modelCardReference: string | undefined;
+}
+
+/** The newest Provenance whose targets hold the forecast. */
+export function toOrigin(values: readonly unknown[], forecastReference: string): Origin | undefined {
+  const provenance = values
+    .filter((value) => isResource<Provenance>(value, 'Provenance'))
+    .find(({ target }) => listOf(target).some(({ reference }) => localReference(reference) === forecastReference));
+  if (provenance === undefined) return undefined;
+  const targets = listOf(provenance.target).map(({ reference }) => localReference(reference) ?? '');
+  const card = listOf(provenance.entity)
+    .map(({ what }) => localReference(what?.reference) ?? '')
+    .find((reference) => reference.startsWith('DocumentReference/'));
+  return {
+    recordedAt: dateTimeText(provenance.recorded),
+    mediaReferences: targets.filter((target) => target.startsWith('Media/')),
+    modelCardReference: card,
+  };
+}
+
+export interface ModelName {
+  readonly name: string;
+  readonly version: string;
+  readonly sha256: string | undefined;
+  readonly notes: readonly string[];
+}
+
+export function toModelName(value: unknown): ModelName | undefined {
+  if (!isResource<Device>(value, 'Device')) return undefined;
+  return {
+    name: textOf(listOf(value.deviceName)[0]?.name) ?? 'model not named',
+    version: textOf(listOf(value.version)[0]?.value) ?? 'version not stated',
+    sha256: textOf(listOf(value.identifier).find(({ system }) => system === `${NAMESPACE}model-sha256`)?.value),
+    notes: listOf(value.note).map(({ text }) => textOf(text) ?? ''),
+  };
+}
+
+export interface GeneratedImage {
+  /** "Binary/<id>" in this EHR. */
+  readonly binaryReference: string;
+  readonly sopInstanceUid: string | undefined;
+  readonly frames: number;
+}
+
+/** The multi-frame DICOM of this patient and study; undefined where the chart has none that may be shown. */
+export function toGeneratedImage(
+  values: readonly unknown[],
+  patientReference: string,
+  studyReference: string | undefined,
+): GeneratedImage | undefined {
+  for (const media of values.filter((value) => isResource<Media>(value, 'Media'))) {
+    const binaryReference = localReference(media.content?.url);
+    const frames = numberOf(media.frames);
+    const belongs =
+      localReference(media.subject?.reference) === patientReference &&
+      listOf(media.partOf).some(({ reference }) => localReference(reference) === studyReference);
+    if (!belongs || media.status === 'entered-in-error' || media.content?.contentType !== 'application/dicom') continue;
+    if (binaryReference?.startsWith('Binary/') !== true || frames === undefined) continue;
+    const uid = listOf(media.identifier).find(({ system }) => system === 'urn:dicom:uid')?.value;
+    return { binaryReference, frames, sopInstanceUid: textOf(uid)?.replace('urn:oid:', '') };
+  }
+  return undefined;
+}
+
+/** The model card's Markdown as plain text. */
+export function toCardText(value: unknown): string | undefined {
+  if (!isResource<DocumentReference>(value, 'DocumentReference')) return undefined;
+  const data = textOf(listOf(value.content)[0]?.attachment?.data);
+  if (data === undefined) return undefined;
+  return new TextDecoder().decode(Uint8Array.from(atob(data), (character) => character.charCodeAt(0)));
+}

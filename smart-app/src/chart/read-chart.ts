@@ -1,0 +1,119 @@
+/** Reading the chart, first what the first screen needs. Everything is held against the patient of the launch. */
+import type { EhrReader, Session } from '../session/session.ts';
+import { toFindings } from './findings.ts';
+import type { Finding } from './findings.ts';
+import { chooseForecast, toForecast } from './forecast.ts';
+import type { ChosenForecast, Forecast } from './forecast.ts';
+import { toPatientSummary } from './patient.ts';
+import type { PatientSummary } from './patient.ts';
+import { toCardText, toGeneratedImage, toModelName, toOrigin } from './provenance.ts';
+import type { GeneratedImage, ModelName, Origin } from './provenance.ts';
+import { toStudies } from './studies.ts';
+import type { Study } from './studies.ts';
+import { toWork } from './work.ts';
+import type { Assessment, Work } from './work.ts';
+
+export interface FirstScreen {
+  readonly patient: PatientSummary;
+  readonly chosen: ChosenForecast;
+  /** How many resources the EHR returned that are another patient's: left out, and said so. */
+  readonly foreign: number;
+}
+
+export interface Details {
+  readonly findings: readonly Finding[];
+  readonly origin: Origin | undefined;
+  readonly model: ModelName | undefined;
+  readonly image: GeneratedImage | undefined;
+  /** Parts that could not be read, in words. */
+  readonly missing: readonly string[];
+}
+
+/** Throws EhrError, or an Error with words for the user. */
+export async function readFirstScreen(
+  { ehr, patientReference }: Pick<Session, 'ehr' | 'patientReference'>,
+  requested: string | undefined,
+): Promise<FirstScreen> {
+  const [patientResource, resources] = await Promise.all([
+    ehr.read(patientReference),
+    ehr.search(`RiskAssessment?subject=${patientReference}&_count=50`),
+  ]);
+  const patient = toPatientSummary(patientResource, patientReference, new Date());
+  if (patient === undefined)
+    throw new Error('The EHR answered with another patient than the one the app was opened for.');
+  const read = resources.map((resource) => toForecast(resource, patientReference));
+  const forecasts = read.filter((entry): entry is Forecast => typeof entry === 'object');
+  const foreign = read.filter((entry) => entry === 'foreign').length;
+  return { patient, chosen: chooseForecast(forecasts, requested), foreign };
+}
+
+/** What stands behind one forecast. A part that cannot be read is named; it never hides the others. */
+export async function readDetails(ehr: EhrReader, patientReference: string, forecast: Forecast): Promise<Details> {
+  const missing: string[] = [];
+  const attempt = async <T>(what: string, read: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read();
+    } catch {
+      missing.push(what);
+      return undefined;
+    }
+  };
+  const readAll = (references: readonly string[]): Promise<unknown[]> =>
+    Promise.all(references.map((r) => ehr.read(r)));
+  const device = forecast.deviceReference;
+  const [observations, provenances, deviceResource] = await Promise.all([
+    attempt('the measurements', () => readAll(forecast.observationReferences)),
+    attempt('the provenance', () => ehr.search(`Provenance?target=${forecast.reference}`)),
+    device?.startsWith('Device/') ? attempt('the name of the model', () => ehr.read(device)) : undefined,
+  ]);
+  const origin = toOrigin(provenances ?? [], forecast.reference);
+  const media = await attempt('the generated image', () => readAll(origin?.mediaReferences ?? []));
+  return {
+    findings: toFindings(observations ?? [], patientReference),
+    origin,
+    model: toModelName(deviceResource),
+    image: toGeneratedImage(media ?? [], patientReference, forecast.studyReference),
+    missing,
+  };
+}
+
+export async function readStudies({
+  ehr,
+  patientReference,
+}: Pick<Session, 'ehr' | 'patientReference'>): Promise<readonly Study[]> {
+  return toStudies(await ehr.search(`ImagingStudy?subject=${patientReference}&_count=50`), patientReference);
+}
+
+export async function readModelCard(ehr: EhrReader, reference: string): Promise<string | undefined> {
+  return toCardText(await ehr.read(reference));
+}
+
+/** 'unknown' where the service does not answer this user. */
+export async function readWork(
+  { callService, patientReference }: Pick<Session, 'callService' | 'patientReference'>,
+  studyReference?: string,
+): Promise<Work> {
+  try {
+    const response = await callService(`/v1/assessments?patient=${patientReference}&limit=50`);
+    if (!response.ok) return { kind: 'unknown' };
+    const { items } = (await response.json()) as { items: readonly Assessment[] };
+    return toWork(items, patientReference, studyReference);
+  } catch {
+    return { kind: 'unknown' };
+  }
+}
+
+/** Asks the service to assess a study. Throws with words for the user. */
+export async function requestAssessment(
+  { callService }: Pick<Session, 'callService'>,
+  studyReference: string,
+): Promise<void> {
+  const response = await callService('/v1/assessments', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ imagingStudy: studyReference }),
+  }).catch(() => undefined);
+  if (response?.ok) return;
+  const problem = (await response?.json().catch(() => undefined)) as { detail?: unknown } | undefined;
+  throw new Error(typeof problem?.detail === 'string' ? problem.detail : 'The hemocast service could not be reached.');
+}

@@ -1,0 +1,39 @@
+/** The patient's CT studies, newest first. */
+import type { ImagingStudy } from '@medplum/fhirtypes';
+import { conceptText, isResource, listOf, textOf, timeOf } from './fhir-text.ts';
+import { localReference } from './forecast.ts';
+
+export interface Study {
+  readonly reference: string;
+  readonly startedAt: string | undefined;
+  readonly description: string;
+  /** Without "urn:oid:". */
+  readonly studyInstanceUid: string | undefined;
+}
+
+export function toStudies(values: readonly unknown[], patientReference: string): readonly Study[] {
+  return values
+    .filter((value) => isResource<ImagingStudy>(value, 'ImagingStudy'))
+    .filter((study) => localReference(study.subject?.reference) === patientReference)
+    .filter((study) => !['entered-in-error', 'cancelled'].includes(study.status ?? '') && isCt(study))
+    .map((study) => ({
+      reference: `ImagingStudy/${study.id}`,
+      startedAt: textOf(study.started),
+      description: textOf(study.description) ?? conceptText(listOf(study.procedureCode)[0]) ?? 'CT study',
+      studyInstanceUid: textOf(
+        listOf(study.identifier).find(({ system }) => system === 'urn:dicom:uid')?.value,
+      )?.replace('urn:oid:', ''),
+    }))
+    .sort((a, b) => (timeOf(b.startedAt) || 0) - (timeOf(a.startedAt) || 0));
+}
+
+function isCt(study: ImagingStudy): boolean {
+  const modalities = [...listOf(study.modality), ...listOf(study.series).map(({ modality }) => modality)];
+  return modalities.some((modality) => modality?.code === 'CT');
+}
+
+/** A CT begun after the one the forecast rests on; undefined where times are not known. */
+export function newerThan(studies: readonly Study[], reference: string | undefined): Study | undefined {
+  const rested = timeOf(studies.find((study) => study.reference === reference)?.startedAt);
+  return studies.find((study) => study.reference !== reference && timeOf(study.startedAt) > rested);
+}

@@ -1,0 +1,56 @@
+/** What the service is doing for this patient: under way, refused, failed. The chart itself holds completed forecasts only. */
+import type { components } from '../../../api/generated/openapi.d.ts';
+
+export type Assessment = components['schemas']['Assessment'];
+
+export type Work =
+  /** The service does not tell this user: nothing is offered that it would refuse. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'open' | 'refused' | 'failed'; readonly assessment: Assessment };
+
+/** The newest assessment decides, of `studyReference` where given; cancelled ones are as if they had never been asked for. */
+export function toWork(items: readonly Assessment[], patientReference: string, studyReference?: string): Work {
+  const newest = items
+    .filter(({ patient, status }) => patient === patientReference && status !== 'cancelled')
+    .filter(({ imagingStudy }) => studyReference === undefined || imagingStudy === studyReference)
+    .sort((a, b) => Date.parse(b.updatedAt) - Date.parse(a.updatedAt))[0];
+  if (newest === undefined || newest.status === 'completed') return { kind: 'idle' };
+  if (newest.status === 'refused' || newest.status === 'failed') return { kind: newest.status, assessment: newest };
+  return { kind: 'open', assessment: newest };
+}
+
+const STAGES: Readonly<Record<string, string>> = {
+  'waiting-for-instances': 'Waiting for images that have not arrived in the archive yet',
+  'choosing-series': 'Choosing the series to read',
+  retrieving: 'Fetching the images',
+  'reading-scan': 'Reading the scan',
+  'writing-back': 'Writing the result into the chart',
+};
+
+export function stageText({ stage, status }: Pick<Assessment, 'stage' | 'status'>): string {
+  return status === 'created' || stage === null ? 'Waiting for its turn' : (STAGES[stage] ?? 'Working');
+}
+
+const ANOTHER = 'Choose another study, or judge the scan without a forecast.';
+const NEXT_STEPS: readonly (readonly [RegExp, string])[] = [
+  [/^study-incomplete$/, 'Ask again when every image has arrived in the archive.'],
+  [/^identity-conflict$/, 'Have the identity of the images checked before anyone relies on them.'],
+  [
+    /^(too-long-after-procedure|patient-under-18)$/,
+    'The patient is outside what the network was made for: judge the scan without a forecast.',
+  ],
+  [
+    /^(contrast-enhanced|bone-kernel-only|image-type-|synthetic-input)/,
+    'Send a non-contrast axial series in a soft-tissue kernel, or choose another study.',
+  ],
+  [
+    /^(model-output-invalid|out-of-distribution|tasks-disagree)$/,
+    'Judge the scan without a forecast; the same scan would be refused again.',
+  ],
+];
+
+/** What a refusal asks of its reader. */
+export function nextStep(code: string): string {
+  return NEXT_STEPS.find(([pattern]) => pattern.test(code))?.[1] ?? ANOTHER;
+}

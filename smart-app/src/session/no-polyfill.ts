@@ -1,0 +1,2 @@
+/** Stands for a polyfill that fhirclient names and a current browser does not need. */
+export default undefined;

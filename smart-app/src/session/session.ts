@@ -1,0 +1,117 @@
+/** One launch: the EHR, its patient, and reading both with the user's token. */
+import FHIR from 'fhirclient';
+import { findIssuer, readConfig } from './config.ts';
+import type { AppConfig } from './config.ts';
+
+export interface Session {
+  readonly config: AppConfig;
+  /** "Patient/<id>" of the launch context. */
+  readonly patientReference: string;
+  readonly needPatientBanner: boolean;
+  /** What the card that launched the app asked to see; untrusted, held against the chart before use. */
+  readonly requested: { readonly riskAssessment?: string; readonly imagingStudy?: string };
+  readonly ehr: EhrReader;
+  /** A call to the hemocast service with the user's token. Path begins with "/v1/". */
+  readonly callService: (path: string, init?: RequestInit) => Promise<Response>;
+}
+
+export interface EhrReader {
+  /** "Patient/1" or "RiskAssessment?subject=Patient/1". Throws EhrError. */
+  read(path: string): Promise<unknown>;
+  /** Every resource of a search, following next links of the same server. Throws EhrError. */
+  search(path: string): Promise<readonly unknown[]>;
+  readBytes(path: string, accept: string): Promise<ArrayBuffer>;
+}
+
+/** `status` 0: not reachable. */
+export class EhrError extends Error {
+  readonly status: number;
+  constructor(status: number, path: string) {
+    const what = path.split(/[/?]/)[0];
+    super(status === 0 ? `The EHR could not be reached (${what}).` : `The EHR answered ${status} for ${what}.`);
+    this.status = status;
+  }
+}
+
+const ID = /^[A-Za-z0-9\-.]{1,64}$/;
+/** More pages than any patient has; a server whose pages never end is not followed. */
+const MOST_PAGES = 10;
+
+/** Completes the authorization that launch.html began. Throws with words for the user. */
+export async function openSession(): Promise<Session> {
+  FHIR.oauth2.settings.fullSessionStorageSupport = false;
+  const config = await readConfig();
+  const client = await FHIR.oauth2.ready().catch((error: unknown) => {
+    throw new Error(`The EHR did not open the app: ${error instanceof Error ? error.message : 'unknown reason'}`);
+  });
+  const { serverUrl, tokenResponse = {} } = client.state;
+  if (findIssuer(config, serverUrl) === undefined)
+    throw new Error('This EHR is not on the list of the hemocast service.');
+  const patient = tokenResponse.patient;
+  if (typeof patient !== 'string' || !ID.test(patient)) throw new Error('The EHR opened the app without a patient.');
+  const headers = (): Record<string, string> => {
+    const authorization = client.getAuthorizationHeader();
+    return authorization === null ? {} : { authorization };
+  };
+  return {
+    config,
+    patientReference: `Patient/${patient}`,
+    needPatientBanner: tokenResponse.need_patient_banner !== false,
+    requested: readAppContext(tokenResponse.appContext),
+    ehr: createEhrReader(serverUrl.replace(/\/+$/, ''), headers),
+    callService: (path, init = {}) =>
+      fetch(path, { ...init, credentials: 'omit', headers: { ...headers(), ...(init.headers as object) } }),
+  };
+}
+
+/** CDS Hooks 2.0.1: appContext is an opaque string; ours is JSON with two references. Anything else is as if absent. */
+export function readAppContext(appContext: unknown): Session['requested'] {
+  if (typeof appContext !== 'string' || appContext.length > 2_000) return {};
+  try {
+    const content = JSON.parse(appContext) as Record<string, unknown> | null;
+    const reference = (type: string): string | undefined => {
+      const text = content?.[type.charAt(0).toLowerCase() + type.slice(1)];
+      return typeof text === 'string' && text.startsWith(`${type}/`) && ID.test(text.slice(type.length + 1))
+        ? text
+        : undefined;
+    };
+    return { riskAssessment: reference('RiskAssessment'), imagingStudy: reference('ImagingStudy') };
+  } catch {
+    return {};
+  }
+}
+
+export function createEhrReader(baseUrl: string, headers: () => Record<string, string>): EhrReader {
+  const get = async (path: string, accept: string): Promise<Response> => {
+    const init: RequestInit = {
+      headers: { ...headers(), accept },
+      credentials: 'omit',
+      redirect: 'error',
+      cache: 'no-store',
+    };
+    const response = await fetch(`${baseUrl}/${path}`, init).catch(() => undefined);
+    if (response === undefined || !response.ok) throw new EhrError(response?.status ?? 0, path);
+    return response;
+  };
+  const read = async (path: string): Promise<unknown> => (await get(path, 'application/fhir+json')).json();
+  return {
+    read,
+    async search(path) {
+      const resources: unknown[] = [];
+      let next: string | undefined = path;
+      for (let page = 0; next !== undefined && page < MOST_PAGES; page++) {
+        const bundle = (await read(next)) as Bundle | null;
+        for (const { resource } of bundle?.entry ?? []) resources.push(resource);
+        const url: string | undefined = bundle?.link?.find(({ relation }) => relation === 'next')?.url;
+        next = url?.startsWith(`${baseUrl}/`) ? url.slice(baseUrl.length + 1) : undefined;
+      }
+      return resources;
+    },
+    readBytes: async (path, accept) => (await get(path, accept)).arrayBuffer(),
+  };
+}
+
+interface Bundle {
+  readonly entry?: readonly { readonly resource?: unknown }[];
+  readonly link?: readonly { readonly relation?: string; readonly url?: string }[];
+}

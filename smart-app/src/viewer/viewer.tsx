@@ -1,0 +1,238 @@
+/** Initial CT left, generated follow-up CT right, never the reverse and never one without the other. */
+import { useEffect, useReducer, useRef, useState } from 'react';
+import type { KeyboardEvent, ReactNode } from 'react';
+import type { GeneratedImage } from '../chart/provenance.ts';
+import type { Session } from '../session/session.ts';
+import { DifferenceLegend, paintOverlay } from './overlay.tsx';
+import { keyAction, listenToPane } from './gestures.ts';
+import { loadPair } from './load-pair.ts';
+import type { CtPair } from './load-pair.ts';
+import { Panes } from './panes.ts';
+import type { Readout, Side } from './panes.ts';
+import { PRESETS, initialView, openingSlice, presetOf, reduceView } from './view-state.ts';
+import type { PresetName, ViewAction } from './view-state.ts';
+
+interface Props {
+  readonly session: Session;
+  readonly studyReference: string;
+  readonly image: GeneratedImage;
+}
+
+export default function Viewer({ session, studyReference, image }: Props): ReactNode {
+  const [pair, setPair] = useState<CtPair>();
+  const [failure, setFailure] = useState<string>();
+  useEffect(() => {
+    let gone = false;
+    loadPair(session, studyReference, image).then(
+      (loaded) => void (gone || setPair(loaded)),
+      (error: unknown) =>
+        void (gone || setFailure(error instanceof Error ? error.message : 'The images cannot be shown.')),
+    );
+    return () => void (gone = true);
+  }, [session, studyReference, image]);
+  if (failure !== undefined)
+    return (
+      <p className="viewer-note" role="status">
+        {failure}
+      </p>
+    );
+  if (pair === undefined)
+    return (
+      <p className="viewer-note" role="status">
+        Loading both CTs …
+      </p>
+    );
+  return <PairView pair={pair} />;
+}
+
+function PairView({ pair }: { readonly pair: CtPair }): ReactNode {
+  const { slices, hyperdenseMl } = pair.geometry;
+  const opening = openingSlice(slices, hyperdenseMl);
+  const [view, dispatch] = useReducer(
+    (state: ReturnType<typeof initialView>, action: ViewAction) => reduceView(state, action, slices, opening),
+    initialView(opening),
+  );
+  const [readout, setReadout] = useState<Readout & { side: Side }>();
+  const [help, setHelp] = useState(false);
+  const elements = { initial: useRef<HTMLDivElement>(null), generated: useRef<HTMLDivElement>(null) };
+  const overlay = useRef<HTMLCanvasElement>(null);
+  const ruler = useRef<HTMLDivElement>(null);
+  const [panes, setPanes] = useState<Panes>();
+  const latest = useRef(view);
+  latest.current = view;
+
+  useEffect(() => {
+    const [initial, generated] = [elements.initial.current!, elements.generated.current!];
+    let opened: Panes | undefined;
+    let gone = false;
+    void Panes.open(pair, { initial, generated }).then((ready) => {
+      opened = ready;
+      if (gone) ready.close();
+      else setPanes(ready);
+    });
+    const ends = [listenToPane(initial, dispatch), listenToPane(generated, dispatch)];
+    return () => {
+      gone = true;
+      opened?.close();
+      ends.forEach((end) => end());
+    };
+  }, [pair]);
+
+  useEffect(() => {
+    if (panes === undefined) return;
+    let gone = false;
+    const draw = async (): Promise<void> => {
+      await panes.show(latest.current);
+      if (gone) return;
+      paintOverlay(overlay.current!, pair, panes, latest.current);
+      const { width } = panes.frame('initial');
+      const mm = pair.geometry.columns * pair.geometry.columnSpacingMm;
+      ruler.current!.style.width = `${(width / mm) * RULER_MM}px`;
+    };
+    void draw();
+    const resized = new ResizeObserver(() => void draw());
+    resized.observe(elements.initial.current!);
+    return () => {
+      gone = true;
+      resized.disconnect();
+    };
+  }, [panes, view, pair]);
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key === '?') return setHelp(!help);
+    const target = event.target as HTMLElement;
+    if (target.tagName === 'INPUT' && !['d', 'r', '1', '2', '3', '4'].includes(event.key)) return; // the slider has its own
+    const action = keyAction(event);
+    if (action === undefined) return;
+    event.preventDefault();
+    dispatch(action);
+  };
+  const preset = presetOf(view);
+  const pane = (side: Side, children: ReactNode): ReactNode => (
+    <figure className={`pane ${side}`}>
+      <figcaption>
+        {side === 'initial' ? (
+          <>
+            <strong>Initial CT</strong> <span>acquired</span>
+          </>
+        ) : (
+          <>
+            <strong>AI-generated follow-up CT</strong> <span>not acquired, research use only</span>
+          </>
+        )}
+      </figcaption>
+      <div className="frame">
+        <div
+          className="viewport"
+          ref={elements[side]}
+          data-side={side}
+          onPointerMove={({ nativeEvent: { offsetX, offsetY } }) => {
+            const found = panes?.readout(side, offsetX, offsetY);
+            setReadout(found && { ...found, side });
+          }}
+          onPointerLeave={() => setReadout(undefined)}
+        />
+        {children}
+        {side === 'generated' && (
+          <span className="stamp" aria-hidden="true">
+            AI-generated, not acquired
+          </span>
+        )}
+        <span className="mark right-of-patient" aria-hidden="true">
+          R
+        </span>
+        <span className="mark left-of-patient" aria-hidden="true">
+          L
+        </span>
+        <span className="readout" aria-hidden="true">
+          {readout?.side === side && `${readout.hu} ${side === 'initial' ? 'HU' : 'HU, estimated'}`}
+        </span>
+      </div>
+    </figure>
+  );
+
+  return (
+    <div
+      className="viewer-tools"
+      role="group"
+      aria-label="Initial CT and AI-generated follow-up CT, side by side. The right side of the patient is on the left."
+      tabIndex={0}
+      onKeyDown={onKeyDown}
+      data-slice={view.slice}
+      data-window={`${view.width}/${view.center}`}
+      data-zoom={view.zoom.toFixed(2)}
+      data-ready={panes !== undefined}
+    >
+      <div className="panes">
+        {pane(
+          'initial',
+          <div className="ruler" ref={ruler} aria-hidden="true">
+            5 cm
+          </div>,
+        )}
+        {pane('generated', <canvas className="overlay" ref={overlay} hidden={!view.difference} aria-hidden="true" />)}
+      </div>
+      <div className="slice-line">
+        <label htmlFor="slice">Slice</label>
+        <input
+          id="slice"
+          type="range"
+          min={1}
+          max={slices}
+          value={view.slice + 1}
+          aria-valuetext={`${view.slice + 1} of ${slices}, from below`}
+          onChange={(event) => dispatch({ kind: 'slice', to: Number(event.target.value) - 1 })}
+        />
+        <output htmlFor="slice">
+          {view.slice + 1}/{slices}
+        </output>
+        <span className="window-text">
+          W {view.width} C {view.center} HU
+        </span>
+      </div>
+      <div className="buttons">
+        {(Object.keys(PRESETS) as PresetName[]).map((name) => (
+          <button
+            key={name}
+            type="button"
+            aria-pressed={preset === name}
+            onClick={() => dispatch({ kind: 'preset', name })}
+          >
+            {name}{' '}
+            <small>
+              {PRESETS[name].width}/{PRESETS[name].center}
+            </small>
+          </button>
+        ))}
+        <button type="button" aria-pressed={view.difference} onClick={() => dispatch({ kind: 'difference' })}>
+          Difference
+        </button>
+        <button type="button" aria-label="Zoom out" onClick={() => dispatch({ kind: 'zoom', factor: 0.8 })}>
+          −
+        </button>
+        <button type="button" aria-label="Zoom in" onClick={() => dispatch({ kind: 'zoom', factor: 1.25 })}>
+          +
+        </button>
+        <button type="button" onClick={() => dispatch({ kind: 'reset' })}>
+          Reset
+        </button>
+        <button type="button" aria-expanded={help} aria-controls="viewer-help" onClick={() => setHelp(!help)}>
+          Keys
+        </button>
+      </div>
+      {view.difference && <DifferenceLegend />}
+      <div id="viewer-help" hidden={!help}>
+        <p>
+          Mouse: wheel scrolls, left drag sets the window, right drag zooms, middle or Shift drag moves, double click
+          resets. Touch: swipe scrolls, pinch zooms, two fingers move.
+        </p>
+        <p>
+          Keys: <kbd>↑</kbd> <kbd>↓</kbd> slice, <kbd>1</kbd>–<kbd>4</kbd> window, <kbd>d</kbd> difference, <kbd>+</kbd>{' '}
+          <kbd>−</kbd> zoom, <kbd>r</kbd> reset, <kbd>?</kbd> this help.
+        </p>
+      </div>
+    </div>
+  );
+}
+
+const RULER_MM = 50;

@@ -1,0 +1,33 @@
+import type { ReactNode } from 'react';
+import type { Forecast } from '../chart/forecast.ts';
+import type { Details } from '../chart/read-chart.ts';
+
+export function LimitsPanel({
+  forecast,
+  disclaimer,
+  details,
+}: {
+  readonly forecast: Forecast;
+  readonly disclaimer: string;
+  readonly details: Details | undefined;
+}): ReactNode {
+  // The label stands in the banner; a reference is for machines.
+  const notes = forecast.notes
+    .filter((note) => note !== disclaimer)
+    .map((note) => note.replace(/ \([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]+\)/g, ''));
+  const missing = details?.missing ?? [];
+  return (
+    <section className="panel limits" aria-labelledby="limits-heading">
+      <h2 id="limits-heading">Limits of this result</h2>
+      <ul>
+        {forecast.limits.map((limit) => (
+          <li key={limit}>{limit}</li>
+        ))}
+        {notes.map((note) => (
+          <li key={note}>{note}</li>
+        ))}
+        {missing.length > 0 && <li>Could not be read from the EHR: {missing.join(', ')}.</li>}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,100 @@
+/** Who made what from what, the model card, and earlier assessments. */
+import { useState } from 'react';
+import type { ReactNode } from 'react';
+import { dateTimeText } from '../chart/fhir-text.ts';
+import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
+import { readModelCard } from '../chart/read-chart.ts';
+import type { Details } from '../chart/read-chart.ts';
+import type { EhrReader } from '../session/session.ts';
+import { percentText } from './risk-panel.tsx';
+
+export function OriginPanel({
+  ehr,
+  forecast,
+  details,
+}: {
+  ehr: EhrReader;
+  forecast: Forecast;
+  details: Details | undefined;
+}): ReactNode {
+  const model = details?.model;
+  return (
+    <section className="panel origin" aria-labelledby="origin-heading">
+      <h2 id="origin-heading">Where this comes from</h2>
+      <p>
+        Made by {model ? `${model.name} ${model.version}` : 'an artificial intelligence'}
+        {forecast.madeAt && <>, {dateTimeText(forecast.madeAt) ?? forecast.madeAt}</>}. Status in the chart:{' '}
+        {forecast.status}.
+      </p>
+      {model?.sha256 && <p className="quiet">Model file SHA-256 {model.sha256.slice(0, 16)} …</p>}
+      {forecast.method && (
+        <details>
+          <summary>Method and training data</summary>
+          <p>{forecast.method}</p>
+          {model?.notes.map((note) => (
+            <p key={note}>{note}</p>
+          ))}
+        </details>
+      )}
+      {details?.origin?.modelCardReference && <ModelCard ehr={ehr} reference={details.origin.modelCardReference} />}
+    </section>
+  );
+}
+
+function ModelCard({ ehr, reference }: { ehr: EhrReader; reference: string }): ReactNode {
+  const [text, setText] = useState<string>();
+  const open = (isOpen: boolean): void => {
+    if (!isOpen || text !== undefined) return;
+    readModelCard(ehr, reference).then(
+      (card) => setText(card ?? 'The chart holds no text of the model card.'),
+      () => setText('The model card could not be read from the EHR.'),
+    );
+  };
+  return (
+    <details onToggle={(event) => open(event.currentTarget.open)}>
+      <summary>Model card</summary>
+      <pre className="card" tabIndex={0}>
+        {text ?? 'Reading the model card …'}
+      </pre>
+    </details>
+  );
+}
+
+interface HistoryProps {
+  readonly chosen: ChosenForecast;
+  readonly onOpen: (forecast: Forecast) => void;
+}
+
+export function HistoryPanel({ chosen, onOpen }: HistoryProps): ReactNode {
+  const words = { current: 'current', superseded: 'superseded', withdrawn: 'withdrawn' } as const;
+  return (
+    <section className="panel history" aria-labelledby="history-heading">
+      <h2 id="history-heading">Assessments of this patient</h2>
+      {chosen.all.length === 0 && <p>None is in the chart.</p>}
+      <ol>
+        {chosen.all.map(({ forecast, standing }) => {
+          const isShown = forecast.reference === chosen.shown?.reference;
+          const risk =
+            forecast.probabilityPercent === undefined ? 'no number' : percentText(forecast.probabilityPercent);
+          const line = (
+            <>
+              {dateTimeText(forecast.madeAt) ?? 'time not stated'}: {standing === 'current' ? risk : <s>{risk}</s>},{' '}
+              {words[standing]}
+            </>
+          );
+          return (
+            <li key={forecast.reference} aria-current={isShown || undefined}>
+              {isShown ? (
+                <span>{line} (shown)</span>
+              ) : (
+                <button type="button" className="link" onClick={() => onOpen(forecast)}>
+                  {line}
+                </button>
+              )}
+            </li>
+          );
+        })}
+      </ol>
+    </section>
+  );
+}

@@ -1,0 +1,66 @@
+/** The viewer's place on the screen. Its code is fetched once the risk has been painted. */
+import { Component, Suspense, lazy, useEffect, useState } from 'react';
+import type { ReactNode } from 'react';
+import type { Details } from '../chart/read-chart.ts';
+import type { Forecast } from '../chart/forecast.ts';
+import type { Session } from '../session/session.ts';
+
+const Viewer = lazy(() => import('../viewer/viewer.tsx'));
+
+interface Props {
+  readonly session: Session;
+  readonly forecast: Forecast;
+  readonly details: Details | undefined;
+}
+
+export function ViewerPanel({ session, forecast, details }: Props): ReactNode {
+  const painted = usePainted();
+  const { studyReference } = forecast;
+  return (
+    <section className="panel viewer" aria-labelledby="viewer-heading">
+      <h2 id="viewer-heading">Initial CT and generated follow-up CT</h2>
+      {details === undefined || !painted ? (
+        <p className="viewer-note">Loading both CTs …</p>
+      ) : details.image === undefined || studyReference === undefined ? (
+        <p className="viewer-note">
+          The chart holds no generated follow-up CT for this assessment. The forecast does not need it.
+        </p>
+      ) : (
+        <Guard>
+          <Suspense fallback={<p className="viewer-note">Loading both CTs …</p>}>
+            <Viewer key={forecast.reference} session={session} studyReference={studyReference} image={details.image} />
+          </Suspense>
+        </Guard>
+      )}
+    </section>
+  );
+}
+
+/** Whether one frame with what is on the screen has been painted. */
+function usePainted(): boolean {
+  const [painted, setPainted] = useState(false);
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => requestAnimationFrame(() => setPainted(true)));
+    return () => cancelAnimationFrame(frame);
+  }, []);
+  return painted;
+}
+
+/** A viewer that fails takes nothing else from the screen. */
+class Guard extends Component<{ readonly children: ReactNode }, { readonly failed: boolean }> {
+  override state = { failed: false };
+
+  static getDerivedStateFromError(): { failed: boolean } {
+    return { failed: true };
+  }
+
+  override render(): ReactNode {
+    return this.state.failed ? (
+      <p className="viewer-note" role="status">
+        The viewer could not be started in this browser.
+      </p>
+    ) : (
+      this.props.children
+    );
+  }
+}

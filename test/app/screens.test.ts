@@ -1,0 +1,191 @@
+/** Every state of the app's screen, in Chromium, on the real service and its sandbox. */
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { describeWith } from '../support/components.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import {
+  buildApp,
+  changeResource,
+  forecastsOf,
+  openApp,
+  openChromium,
+  putResource,
+  stateOf,
+  viewerReady,
+  violations,
+} from './support/app-browser.ts';
+
+describeWith('Chromium', 'The screen of the app', () => {
+  let service: ServiceProcess;
+  let browser: Browser;
+  beforeAll(async () => {
+    buildApp();
+    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await service?.stopAndForget();
+  });
+
+  it('shows the risk with its interval, base rate, band and measurements, and what limits it', async () => {
+    const { page, complaints, close } = await openApp(browser, service, 'lindqvist-maja');
+    await stateOf(page, 'current');
+    const [{ prediction, note }] = await forecastsOf(service, 'lindqvist-maja');
+    const risk = await page.locator('.risk').innerText();
+    expect(risk).toContain(`${Math.round(prediction[0].probabilityDecimal)} %`);
+    expect(risk).toContain('high risk');
+    expect(risk).toMatch(/90 % interval [\d.]+ to [\d.]+ %/);
+    expect(risk).toContain('35 of 100 (assumed base rate)');
+    expect(await page.locator('.banner').innerText()).toMatch(
+      /LINDQVIST-SIM, Maja[^]*78 years[^]*MRN SIM-0003[^]*Research use only/,
+    );
+    expect(note.length).toBeGreaterThan(3);
+    await page.locator('.findings dd').first().waitFor();
+    expect(await page.locator('.findings').innerText()).toMatch(/Hyperdense volume\s+[\d.]+ mL/);
+    expect(await page.locator('.limits').innerText()).toContain('Leftover contrast can look like blood');
+    await viewerReady(page);
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await close();
+  });
+
+  it('has the number on the screen before a line of the viewer is fetched', async () => {
+    const { page, requested, close } = await openApp(browser, service, 'rivera-ana');
+    await page.locator('[data-testid="risk"]').waitFor();
+    await viewerReady(page);
+    const firstScreen = requested.findIndex((url) => url.includes('/RiskAssessment?'));
+    const viewer = requested.findIndex((url) => /assets\/viewer-/.test(url));
+    expect(firstScreen).toBeGreaterThan(0);
+    expect(viewer).toBeGreaterThan(firstScreen);
+    expect(requested.filter((url) => !url.startsWith(service.url))).toEqual([]);
+    await close();
+  });
+
+  it('offers to assess where nothing is there yet, follows the work, and shows the result by itself', async () => {
+    const { page, close } = await openApp(browser, service, 'okafor-james', { colorScheme: 'dark' });
+    await stateOf(page, 'none-idle');
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Assess this CT' }).click();
+    await page.getByText('The scan is being assessed').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await stateOf(page, 'current');
+    expect(await page.locator('[data-testid="risk"]').innerText()).toMatch(/\d+ %/);
+    await viewerReady(page);
+    expect(await violations(page)).toEqual([]);
+    await close();
+  });
+
+  it('says in plain words why a scan was refused, and what to do', async () => {
+    await changeResource(service, 'Patient/silva-bento', (patient) => void (patient.birthDate = '1950-01-01'));
+    const { body } = await service.assess('ImagingStudy/silva-bento-ct');
+    expect((await service.finished(body.id)).status).toBe('refused');
+    const { page, close } = await openApp(browser, service, 'silva-bento');
+    await stateOf(page, 'none-refused');
+    const text = await page.locator('main').innerText();
+    expect(text).toContain('No forecast for this scan');
+    expect(text).toContain('identity-conflict');
+    expect(text).toContain('Have the identity of the images checked');
+    expect(text).not.toMatch(/\d+ %/);
+    expect(await violations(page)).toEqual([]);
+    await close();
+  });
+
+  it('says that a failure is its own, and offers to try again', async () => {
+    const { page, context, close } = await openApp(browser, service, 'novak-petra');
+    await stateOf(page, 'none-idle');
+    const answer = { ...(await service.assess('ImagingStudy/lindqvist-maja-ct')).body };
+    const failed = {
+      ...answer,
+      status: 'failed',
+      patient: 'Patient/novak-petra',
+      imagingStudy: 'ImagingStudy/novak-petra-ct',
+      prediction: null,
+      resources: null,
+      error: { code: 'upstream-slow', message: 'The archive did not answer.' },
+    };
+    await context.route('**/v1/assessments?**', (route) => route.fulfill({ json: { items: [failed], next: null } }));
+    await page.reload();
+    await stateOf(page, 'none-failed');
+    expect(await page.locator('main').innerText()).toContain('Nothing is wrong with the patient’s images');
+    expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(1);
+    expect(await violations(page)).toEqual([]);
+    await close();
+  });
+
+  it('does not offer what the service would not let this user do', async () => {
+    const { page, context, close } = await openApp(browser, service, 'novak-petra');
+    await context.route('**/v1/assessments?**', (route) => route.fulfill({ status: 401, json: {} }));
+    await page.reload();
+    await stateOf(page, 'none-unknown');
+    expect(await page.getByRole('button', { name: 'Assess this CT' }).count()).toBe(0);
+    await close();
+  });
+
+  it('strikes a superseded number through and leads to the current one', async () => {
+    const [old] = await forecastsOf(service, 'rivera-ana');
+    const { body } = await service.assess('ImagingStudy/rivera-ana-ct', { force: true });
+    await service.finished(body.id);
+    const { page, close } = await openApp(browser, service, 'rivera-ana', {
+      appContext: { riskAssessment: `RiskAssessment/${old.id}`, imagingStudy: 'ImagingStudy/rivera-ana-ct' },
+    });
+    await stateOf(page, 'superseded');
+    expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
+    expect(await page.locator('main').innerText()).toContain('This assessment has been replaced');
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Show the current assessment' }).click();
+    await stateOf(page, 'current');
+    expect(await page.locator('[data-testid="risk"] s').count()).toBe(0);
+    await close();
+  });
+
+  it('never shows a withdrawn assessment as current', async () => {
+    const { body } = await service.assess('ImagingStudy/tanaka-hiro-ct');
+    const { resources } = await service.finished(body.id);
+    await changeResource(service, resources!.riskAssessment, (risk) => void (risk.status = 'entered-in-error'));
+    const plain = await openApp(browser, service, 'tanaka-hiro');
+    await plain.page.waitForSelector('main[data-state^="none-"]');
+    expect(await plain.page.locator('[data-testid="risk"]').count()).toBe(0);
+    expect(await plain.page.locator('.history').innerText()).toContain('withdrawn');
+    await plain.close();
+    const asked = await openApp(browser, service, 'tanaka-hiro', {
+      appContext: { riskAssessment: resources!.riskAssessment },
+    });
+    await stateOf(asked.page, 'withdrawn');
+    expect(await asked.page.locator('[data-testid="risk"] s').count()).toBe(1);
+    expect(await violations(asked.page)).toEqual([]);
+    await asked.close();
+  });
+
+  it('says when a newer CT is in the chart than the one the forecast rests on', async () => {
+    const study = await service.fhir('ImagingStudy/lindqvist-maja-ct');
+    const newer = { ...study, id: 'lindqvist-maja-later', started: '2026-03-11T09:00:00+01:00' };
+    newer.identifier = [{ system: 'urn:dicom:uid', value: 'urn:oid:2.25.4711' }];
+    await putResource(service, newer);
+    const { page, close } = await openApp(browser, service, 'lindqvist-maja');
+    await page.getByText('A newer CT is in the chart').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await close();
+  });
+
+  it('shows the number also where the chart holds no generated image', async () => {
+    const { page, close, context } = await openApp(browser, service, 'lindqvist-maja');
+    await context.route('**/sandbox/fhir/Media/**', (route) => route.fulfill({ status: 404, json: {} }));
+    await page.reload();
+    await stateOf(page, 'current');
+    await page.getByText('holds no generated follow-up CT').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await close();
+  });
+
+  it('says that the EHR did not answer, and reads the chart when asked again', async () => {
+    const { page, context, close } = await openApp(browser, service, 'lindqvist-maja');
+    await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ status: 503, body: 'no' }));
+    await page.reload();
+    await page.getByText('The EHR answered 503 for RiskAssessment').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await context.unroute('**/sandbox/fhir/RiskAssessment?**');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await stateOf(page, 'current');
+    await close();
+  });
+});

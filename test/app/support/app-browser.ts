@@ -1,0 +1,138 @@
+/** The SMART app in Chromium, opened as an EHR launch leaves it, on the service as its user runs it. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { appIsStale } from '../../../scripts/smart-app.mjs';
+import { onPath, repositoryRoot } from '../../support/components.ts';
+import type { ServiceProcess } from '../../support/service-process.ts';
+
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Builds the app where its sources are newer than what was built, as `npm start` does. */
+export function buildApp(): void {
+  if (!appIsStale()) return;
+  const vite = join(repositoryRoot, 'node_modules/vite/bin/vite.js');
+  const build = spawnSync(process.execPath, [vite, 'build', 'smart-app', '--logLevel', 'error'], {
+    cwd: repositoryRoot,
+  });
+  if (build.status !== 0) throw new Error(`The app could not be built:\n${build.stderr.toString()}`);
+}
+
+export function openChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: onPath('chromium'), args: ARGUMENTS });
+}
+
+export interface AppPage {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Whatever the page complained of: script errors, content the policy refused, dialogs. */
+  readonly complaints: string[];
+  /** Every address that was asked for. */
+  readonly requested: string[];
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the app for a patient. The state that fhirclient keeps after the EHR's redirect is put into the tab's own storage:
+ * the sandbox's chart answers this machine without a token, so that screens can be tested without a launch each.
+ */
+export async function openApp(
+  browser: Browser,
+  service: ServiceProcess,
+  patient: string,
+  options: BrowserContextOptions & { readonly appContext?: object; readonly context?: BrowserContext } = {},
+): Promise<AppPage> {
+  const { appContext, context: given, ...contextOptions } = options;
+  const context = given ?? (await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions }));
+  const page = await context.newPage();
+  const [complaints, requested]: string[][] = [[], []];
+  page.on('pageerror', (error) => void complaints.push(error.message));
+  page.on('console', (message) => void (message.type() === 'error' && complaints.push(message.text())));
+  page.on('dialog', (dialog) => (complaints.push(`dialog ${dialog.message()}`), dialog.dismiss()));
+  page.on('request', (request) => void requested.push(request.url()));
+  await page.addInitScript(
+    `sessionStorage.setItem('${patient}-state', ${JSON.stringify(JSON.stringify(launchedState(service, patient, appContext)))})`,
+  );
+  await page.goto(`${service.url}/app/index.html?state=${patient}-state`);
+  return { page, context, complaints, requested, close: () => (given === undefined ? context.close() : page.close()) };
+}
+
+export function launchedState(service: ServiceProcess, patient: string, appContext?: object): object {
+  return {
+    key: `${patient}-state`,
+    clientId: 'hemocast-app',
+    serverUrl: `${service.url}/sandbox/fhir`,
+    redirectUri: `${service.url}/app/index.html`,
+    completeInTarget: true,
+    tokenResponse: { patient, ...(appContext && { appContext: JSON.stringify(appContext) }) },
+  };
+}
+
+export async function stateOf(page: Page, state: string): Promise<void> {
+  await page.waitForSelector(`main[data-state="${state}"]`, { timeout: 30_000 });
+}
+
+export async function viewerReady(page: Page): Promise<void> {
+  await page.waitForSelector('.viewer-tools[data-ready="true"]', { timeout: 30_000 });
+  await settled(page);
+}
+
+/** Two frames: what was asked for has been drawn. */
+export async function settled(page: Page): Promise<void> {
+  await page.evaluate(
+    'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))',
+  );
+}
+
+const AXE = readFileSync(join(repositoryRoot, 'node_modules/axe-core/axe.min.js'), 'utf8');
+
+/** WCAG 2.2 A and AA violations as "rule: element", with every disclosure opened first. */
+export async function violations(page: Page): Promise<string[]> {
+  await page.evaluate('document.querySelectorAll("details").forEach((element) => { element.open = true })');
+  await settled(page);
+  await page.evaluate(AXE); // evaluated by the test, outside of the page's own policy
+  const run = `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    .then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html.slice(0, 160))))`;
+  return (await page.evaluate(run)) as string[];
+}
+
+/** PUTs a changed resource into the sandbox's chart, as an EHR user would. */
+export async function changeResource(
+  service: ServiceProcess,
+  reference: string,
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  change: (resource: any) => void,
+): Promise<void> {
+  const resource = await service.fhir(reference);
+  change(resource);
+  await putResource(service, resource);
+}
+
+export async function putResource(
+  service: ServiceProcess,
+  resource: { resourceType: string; id: string },
+): Promise<void> {
+  const response = await fetch(`${service.url}/sandbox/fhir/${resource.resourceType}/${resource.id}`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/fhir+json' },
+    body: JSON.stringify(resource),
+  });
+  if (!response.ok) throw new Error(`PUT ${resource.resourceType}: ${response.status} ${await response.text()}`);
+}
+
+/** The forecast in the chart of a patient. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export async function forecastsOf(service: ServiceProcess, patient: string): Promise<any[]> {
+  const bundle = await service.fhir(`RiskAssessment?subject=Patient/${patient}`);
+  return (bundle.entry ?? []).map(({ resource }: { resource: unknown }) => resource);
+}
