@@ -87,7 +87,7 @@ export async function createProvider(options: ProviderOptions): Promise<Provider
         enabled: true,
         allowedPolicy: (_ctx, client) => client.clientId === INTROSPECTION_CLIENT_ID,
       },
-      revocation: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       rpInitiatedLogout: { enabled: false },
       resourceIndicators: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
