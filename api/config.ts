@@ -32,7 +32,11 @@ export interface Config {
   readonly storeGeneratedImage: boolean;
   /** Further DICOMweb roots an Endpoint may name. */
   readonly allowedDicomweb: readonly SystemConfig[];
-  /** Bearer token that callers of /v1 must present; required as soon as a hospital's own system is configured. Never logged. */
+  /** Where browsers and EHRs reach the service: an origin. Undefined = where this machine does. */
+  readonly publicUrl?: string;
+  /** File that says whose tokens, launches and hooks are trusted (authorization/trust-registry.ts). */
+  readonly trustFile?: string;
+  /** Bearer token that callers of /v1 may present; this or issuers in trustFile as soon as a hospital's own system is configured. Never logged. */
   readonly apiToken?: string;
   /** Share of patients who bleed, assumed for the reported probability, 0..1. */
   readonly assumedPrevalence: number;
@@ -94,6 +98,12 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
     else return url.href.replace(/\/+$/, '');
     return undefined;
   };
+  const origin = (key: string): string | undefined => {
+    const text = env[key];
+    const url = text ? systemUrl(key, text) : undefined;
+    if (url !== undefined && new URL(url).origin !== url) fail(key, 'must be an origin without a path');
+    return url;
+  };
   const system = (urlKey: string, tokenKey: string): SystemConfig | undefined => {
     const authorization = token(tokenKey);
     const text = env[urlKey];
@@ -122,6 +132,8 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
       .map((text) => systemUrl('ALLOWED_DICOMWEB_URLS', text))
       .filter((baseUrl) => baseUrl !== undefined)
       .map((baseUrl) => ({ baseUrl })),
+    publicUrl: origin('PUBLIC_URL'),
+    trustFile: env.TRUST_FILE ? resolve(root, env.TRUST_FILE) : undefined,
     apiToken: token('API_TOKEN')?.slice('Bearer '.length),
     assumedPrevalence: number('ASSUMED_PREVALENCE', 0.35, 0.01, 0.99),
     riskBandBounds: {
@@ -138,8 +150,12 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
   if (config.riskBandBounds.moderate >= config.riskBandBounds.high) {
     fail('RISK_BAND_MODERATE', 'must be below RISK_BAND_HIGH');
   }
-  if ((config.ehr || config.pacs) && config.apiToken === undefined) {
-    fail('API_TOKEN', "is required as soon as EHR_FHIR_URL or PACS_DICOMWEB_URL names a hospital's system");
+  // Whether the file names an issuer is seen when it is read (compose-trust.ts).
+  if ((config.ehr || config.pacs) && config.apiToken === undefined && config.trustFile === undefined) {
+    fail(
+      'API_TOKEN',
+      "or TRUST_FILE is required as soon as EHR_FHIR_URL or PACS_DICOMWEB_URL names a hospital's system",
+    );
   }
   if (config.apiToken !== undefined && config.apiToken.length < 32) fail('API_TOKEN', 'must be at least 32 characters');
   if (problems.length > 0) throw new ConfigurationError(`The configuration is not usable: ${problems.join('; ')}.`);

@@ -15,7 +15,8 @@ import { planStudy } from './assessment/plan-study.ts';
 import type { ModelDescription } from './assessment/ports.ts';
 import { requestAssessment } from './assessment/request-assessment.ts';
 import type { RequestParts } from './assessment/request-assessment.ts';
-import { composeCds } from './compose-cds.ts';
+import { cdsSystems, composeCds } from './compose-cds.ts';
+import { composeTrust } from './compose-trust.ts';
 import type { Config } from './config.ts';
 import { isLoopback } from './config.ts';
 import { DecodePool } from './dicom/decode-pool.ts';
@@ -24,7 +25,6 @@ import { FhirEhr } from './ehr/fhir-ehr.ts';
 import { ConfigurationError } from './errors.ts';
 import { createApp } from './http/app.ts';
 import type { InitialCtParts } from './http/initial-ct.ts';
-import type { SmartAppOptions } from './http/smart-app.ts';
 import { OnnxScanReader } from './inference/onnx-scan-reader.ts';
 import { WorkerVolumeAssembler } from './inference/volume-assembler.ts';
 import { openDatabase } from './jobs/database.ts';
@@ -39,6 +39,8 @@ import { registerStudyRoute } from './register-study.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 
+/** Where `npm run build` puts the SMART app. */
+const APP_DIRECTORY = resolve(import.meta.dirname, '../smart-app/dist');
 /** Sandbox patients that are assessed when the sandbox starts: one high, one low risk. */
 const ASSESSED_AT_START = ['lindqvist-maja-ct', 'rivera-ana-ct'];
 
@@ -96,7 +98,13 @@ export async function startService(
     const sandbox = wantsSandbox ? await openSandbox(config, url, log) : undefined;
     if (sandbox !== undefined) closers.push(() => sandbox.close());
     const systems = namedSystems(config, url);
-    const egress = new Egress(systems.all);
+    const trust = composeTrust(config, {
+      ehr: systems.ehr,
+      sandboxIntrospection: sandbox?.introspectionCredential,
+      url,
+    });
+    const known = [...systems.all, ...trust.systems];
+    const egress = new Egress([...known, ...cdsSystems(trust.registry.cdsClients, known)]);
     egress.install();
     closers.push(() => egress.close());
     const store = await AssessmentStore.open(database);
@@ -161,15 +169,23 @@ export async function startService(
       pacs,
       reader,
       operation,
-      authentication: { apiToken: config.apiToken },
+      authentication: trust.authentication(egress),
       log,
       initialCt: {
         planStudy: planOf,
         source: new InitialCtSource({ pacs, assembler: new WorkerVolumeAssembler() }),
-        assertMayRead: () => undefined, // everyone who passes the door today may read every patient
       },
-      smartApp: smartApp(systems.ehr),
-      cds: composeCds({ database, egress, requestParts, operation, log, publicUrl: url, ehr: systems.ehr, clients: [] }),
+      smartApp: { directory: APP_DIRECTORY, ...trust.app },
+      cds: composeCds({
+        database,
+        egress,
+        requestParts,
+        operation,
+        log,
+        publicUrl: config.publicUrl ?? url,
+        ehr: systems.ehr,
+        clients: trust.registry.cdsClients,
+      }),
       sandbox: sandbox && [sandbox.router, registerStudyRoute(sandbox, egress, systems.pacs.baseUrl)],
     }) as RequestListener;
 
@@ -215,16 +231,6 @@ function namedSystems(config: Config, url: string) {
     ...other.map((system) => ({ name: 'pacs', ...system })),
   ];
   return { ehr, pacs, otherDicomweb: other.map(({ baseUrl }) => baseUrl), all };
-}
-
-/** The app is launched from the sandbox's own EHR there; elsewhere from the EHRs of the trust registry. */
-function smartApp(ehr: { readonly baseUrl: string; readonly sandbox: boolean }): SmartAppOptions {
-  return {
-    directory: resolve(import.meta.dirname, '../smart-app/dist'),
-    issuers: ehr.sandbox ? [{ iss: ehr.baseUrl, clientId: 'hemocast-app' }] : [],
-    frameAncestors: ehr.sandbox ? ["'self'"] : [],
-    connectOrigins: [],
-  };
 }
 
 function openSandbox(config: Config, url: string, log: Logger): Promise<Sandbox> {

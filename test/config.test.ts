@@ -76,7 +76,9 @@ describe('The configuration', () => {
     const read = new Set([...source.matchAll(/(?:'|env\.)([A-Z]+(?:_[A-Z]+)+|PORT|HOST)\b/g)].map((match) => match[1]));
     const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8');
     const table = readme.slice(readme.indexOf('## Configuration'), readme.indexOf('## Limits'));
-    const told = new Set([...table.matchAll(/`([A-Z][A-Z_]+)`/g)].map((match) => match[1].replace(/_FILE$/, '')));
+    const told = new Set(
+      [...table.matchAll(/`([A-Z][A-Z_]+)`/g)].map((match) => match[1].replace(/_TOKEN_FILE$/, '_TOKEN')),
+    );
     expect([...told].sort()).toEqual([...read].sort());
   });
 });

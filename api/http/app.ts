@@ -8,10 +8,11 @@ import type { AssessmentRecords, AssessmentWork } from '../assessment/assessment
 import type { RequestParts } from '../assessment/request-assessment.ts';
 import type { OperationSwitch } from '../assessment/operation.ts';
 import type { Ehr, Pacs, ScanReader } from '../assessment/ports.ts';
+import { createAuthorizer } from '../authorization/authorizer.ts';
+import type { AuthorizerParts } from '../authorization/authorizer.ts';
 import type { Logger } from '../log.ts';
 import { assessmentRoutes } from './assessments.ts';
 import { authenticate } from './authenticate.ts';
-import type { CallerAuthentication } from './authenticate.ts';
 import { cdsRoutes } from './cds-hooks.ts';
 import type { CdsParts } from './cds-hooks.ts';
 import { docsRoutes } from './docs.ts';
@@ -23,6 +24,7 @@ import { metricsRoutes } from './metrics.ts';
 import { modelRoutes } from './models.ts';
 import { notificationRoutes } from './notifications.ts';
 import { operationRoutes } from './operation.ts';
+import { permit } from './permit.ts';
 import { problemHandler } from './problem.ts';
 import { refusalRoutes } from './refusals.ts';
 import { answerHead, logRequests, securityHeaders } from './middleware.ts';
@@ -42,7 +44,8 @@ export interface Services {
   /** Something in the chart may have changed. */
   readonly onChartChange: () => void;
   readonly queueLimit: number;
-  readonly authentication: CallerAuthentication;
+  /** Whose tokens open /v1 and /metrics. */
+  readonly authentication: AuthorizerParts;
   readonly log: Logger;
   /** Where the SMART app's viewer gets its pixels; without it the route is not there. */
   readonly initialCt?: InitialCtParts;
@@ -74,7 +77,7 @@ export function createApp(services: Services): Express {
   if (services.cds !== undefined) app.use(cdsRoutes(services.cds));
   if (services.smartApp !== undefined) app.use(smartAppRoutes(services.smartApp));
   app.get('/', (_request, response) => response.redirect(services.sandbox === undefined ? '/docs' : '/sandbox'));
-  app.use(['/v1', '/metrics'], authenticate(services.authentication));
+  app.use(['/v1', '/metrics'], authenticate(createAuthorizer(services.authentication)), permit);
   app.use(express.json({ limit: BODY_LIMIT, type: ['application/json'], inflate: false }));
   app.use(
     OpenApiValidator.middleware({

@@ -4,10 +4,13 @@ import type { Assessment } from '../assessment/assessment.ts';
 import { parseStudyReference } from '../assessment/assessment.ts';
 import type { AssessmentRecords } from '../assessment/assessment-records.ts';
 import { requestAssessment } from '../assessment/request-assessment.ts';
+import type { Caller } from '../authorization/caller.ts';
 import { HemocastError, NotFoundError, TransientError } from '../errors.ts';
 import type { paths } from '../generated/openapi.d.ts';
 import type { Services } from './app.ts';
 import { toAssessmentJson } from './assessment-json.ts';
+import { callerOf } from './authenticate.ts';
+import { assertMaySeeStudy, maySee, searchedPatient } from './permit.ts';
 
 type CreateBody = paths['/v1/assessments']['post']['requestBody']['content']['application/json'];
 type ListQuery = NonNullable<paths['/v1/assessments']['get']['parameters']['query']>;
@@ -27,6 +30,11 @@ export function assessmentRoutes(services: Services): Router {
       ...services,
       describeModel: () => services.reader.describe(),
       writes: () => services.operation.current().mode !== 'shadow',
+      async planStudy(...call: Parameters<Services['planStudy']>) {
+        const plan = await services.planStudy(...call);
+        assertMaySeeStudy(callerOf(response), plan.study.patientReference);
+        return plan;
+      },
     };
     const reference = parseStudyReference(imagingStudy);
     const { assessment, begun } = await inTime(response, (signal) =>
@@ -42,7 +50,7 @@ export function assessmentRoutes(services: Services): Router {
     const { imagingStudy, patient, limit = PAGE_SIZE, cursor } = request.query as ListQuery;
     const page = await records.list({
       imagingStudy: imagingStudy === undefined ? undefined : parseStudyReference(imagingStudy),
-      patientReference: patient,
+      patientReference: searchedPatient(callerOf(response), patient),
       limit,
       cursor,
     });
@@ -50,22 +58,24 @@ export function assessmentRoutes(services: Services): Router {
   });
 
   router.get('/v1/assessments/:id', async (request, response) => {
-    response.json(toAssessmentJson(await findAssessment(request.params.id, records)));
+    response.json(toAssessmentJson(await findAssessment(request.params.id, records, callerOf(response))));
   });
 
   router.delete('/v1/assessments/:id', async (request, response) => {
-    const cancelled = await work.cancel(request.params.id);
-    if (cancelled === null) throw new AssessmentEndedError(await findAssessment(request.params.id, records));
+    const found = await findAssessment(request.params.id, records, callerOf(response));
+    const cancelled = await work.cancel(found.id);
+    if (cancelled === null) throw new AssessmentEndedError(await findAssessment(found.id, records, callerOf(response)));
     response.json(toAssessmentJson(cancelled));
   });
 
   return router;
 }
 
-/** Throws NotFoundError. */
-export async function findAssessment(id: string, records: AssessmentRecords): Promise<Assessment> {
+/** Throws NotFoundError, also for an assessment of a patient whom the caller may not see. */
+export async function findAssessment(id: string, records: AssessmentRecords, caller: Caller): Promise<Assessment> {
   const assessment = await records.get(id);
-  if (assessment === null) throw new NotFoundError('assessment-not-found', 'There is no assessment with this id.');
+  if (assessment === null || !maySee(caller, assessment.patientReference))
+    throw new NotFoundError('assessment-not-found', 'There is no assessment with this id.');
   return assessment;
 }
 

@@ -1,43 +1,21 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
+import type { Authorizer, Caller } from '../authorization/caller.ts';
 import { isLoopback } from '../config.ts';
-import { HemocastError } from '../errors.ts';
 
-export interface CallerAuthentication {
-  /** The bearer token that callers must present. Without one (the sandbox), calls are answered on loopback only. */
-  readonly apiToken?: string;
-}
+export { UnauthorizedError } from '../authorization/caller.ts';
 
-/** One body for every fault: it does not say what was wrong with the token. */
-export class UnauthorizedError extends HemocastError {
-  constructor() {
-    super(
-      'unauthorized',
-      'Present the bearer token of this service, or call it from its own machine where it has none.',
-      {
-        status: 401,
-        issueType: 'security',
-      },
-    );
-  }
-}
-
-/** The door to /v1. A token that is presented is always verified, also where none is required. */
-export function authenticate({ apiToken }: CallerAuthentication): RequestHandler {
-  return (request, _response, next) => {
+/** The door to /v1 and /metrics. What the caller may do behind it is said by permit.ts. */
+export function authenticate(authorizer: Authorizer): RequestHandler {
+  return async (request, response, next) => {
     const authorization = request.get('authorization');
-    const admitted =
-      authorization === undefined ? apiToken === undefined && isLocalCall(request) : isToken(authorization, apiToken);
-    next(admitted ? undefined : new UnauthorizedError());
+    response.locals.caller = await authorizer.authorize({ authorization, isLocal: isLocalCall(request) });
+    next();
   };
 }
 
-/** Digests have one length, so that the comparison takes the same time for every token. */
-function isToken(authorization: string, apiToken: string | undefined): boolean {
-  const presented = /^Bearer +([^\s]+)$/i.exec(authorization)?.[1];
-  if (presented === undefined || apiToken === undefined) return false;
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(presented), digest(apiToken));
+/** Who calls; only behind `authenticate`. */
+export function callerOf(response: Response): Caller {
+  return response.locals.caller as Caller;
 }
 
 /**

@@ -6,6 +6,7 @@ import type { AssessmentRecords } from '../assessment/assessment-records.ts';
 import type { Logger } from '../log.ts';
 import { toAssessmentJson } from './assessment-json.ts';
 import { findAssessment } from './assessments.ts';
+import { callerOf } from './authenticate.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** Changes that another process made are found by looking, ms. */
@@ -16,7 +17,7 @@ export function eventRoutes({ records, log }: { readonly records: AssessmentReco
   const router = Router();
   router.get('/v1/assessments/:id/events', async (request, response) => {
     const { id } = request.params;
-    const first = await findAssessment(id, records);
+    const first = await findAssessment(id, records, callerOf(response));
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
 
     const stream = new AssessmentStream(response);

@@ -8,12 +8,12 @@ import { parseStudyReference } from '../assessment/assessment.ts';
 import type { InitialCt, InitialCtSource } from '../assessment/initial-ct.ts';
 import type { StudyPlan } from '../assessment/plan-study.ts';
 import type { StudyReference } from '../assessment/ports.ts';
+import { callerOf } from './authenticate.ts';
+import { assertMaySeeStudy } from './permit.ts';
 
 export interface InitialCtParts {
   readonly planStudy: (reference: StudyReference, signal: AbortSignal) => Promise<StudyPlan>;
   readonly source: Pick<InitialCtSource, 'read'>;
-  /** Throws unless the caller of this request may see this patient ("Patient/<id>"). */
-  readonly assertMayRead: (request: Request, response: Response, patientReference: string) => void;
 }
 
 /** Longest time for one answer, ms. */
@@ -27,7 +27,7 @@ export function initialCtRoutes(parts: InitialCtParts): Router {
     response.on('close', () => gone.abort());
     const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(TIMEOUT_MS)]);
     const plan = await parts.planStudy(parseStudyReference(`ImagingStudy/${request.params.id}`), signal);
-    parts.assertMayRead(request as Request, response, plan.study.patientReference);
+    assertMaySeeStudy(callerOf(response), plan.study.patientReference);
     return [plan, await parts.source.read(plan, signal)];
   };
 

@@ -38,7 +38,6 @@ export async function startTestApp(options: Parameters<typeof startQueueService>
     initialCt: {
       planStudy: async (reference, signal) => ({ ...EMPTY_PLAN, ...(await hospital.planStudy(reference, signal)) }),
       source: { read: (plan) => Promise.reject(new StudyIncompleteError(0, plan.study.numberOfInstances)) },
-      assertMayRead: () => undefined,
     },
     log,
     onContractBreach: (error) => void breaches.push(error),
