@@ -62,6 +62,7 @@ export function composeCds(parts: CdsComposition): CdsParts {
       clients,
       jtis: new StoredJtis(database),
       fetch: (url, init, limits) => egress.fetch(url, init, limits),
+      onRefusal: (code) => log.info('a CDS client was refused', { code }),
     }),
     localClient: ehr.sandbox ? { iss: 'local', fhirServers: ownFhirServers } : undefined,
     ownFhirServers,

@@ -40,6 +40,8 @@ export interface CdsClientParts {
   readonly jtis: JtiStore;
   /** Egress, which knows the registered key set URLs. */
   readonly fetch: (url: string, init: RequestInit, limits: { totalMs: number; maxBytes: number }) => Promise<Response>;
+  /** Told why a token was refused (a code, nothing of the token): the caller is not, but the administrator may need to know. */
+  readonly onRefusal?: (code: string) => void;
   readonly now?: () => Date;
 }
 
@@ -51,13 +53,15 @@ interface KnownClient {
 export class CdsClientVerifier {
   readonly #clients: ReadonlyMap<string, KnownClient>;
   readonly #jtis: JtiStore;
+  readonly #onRefusal: (code: string) => void;
   readonly #now: () => Date;
 
-  constructor({ clients, jtis, fetch, now }: CdsClientParts) {
+  constructor({ clients, jtis, fetch, onRefusal, now }: CdsClientParts) {
     this.#clients = new Map(
       clients.map((registration) => [registration.iss, { registration, keys: keysOf(registration, fetch) }]),
     );
     this.#jtis = jtis;
+    this.#onRefusal = onRefusal ?? (() => undefined);
     this.#now = now ?? (() => new Date());
   }
 
@@ -66,27 +70,33 @@ export class CdsClientVerifier {
    * that was called. A key set that cannot be fetched counts as a fault: the door stays shut.
    */
   async verify(authorization: string, endpoint: string): Promise<CdsClientRegistration | null> {
-    const token = /^Bearer +([A-Za-z0-9\-_.]+)$/i.exec(authorization)?.[1];
-    if (token === undefined || token.length > LONGEST_TOKEN) return null;
     try {
-      const client = this.#clients.get(decodeJwt(token).iss ?? '');
-      const header = decodeProtectedHeader(token);
-      if (client === undefined || !isAcceptable(header, client.registration)) return null;
-      const { payload } = await jwtVerify(token, client.keys, {
-        algorithms: ALGORITHMS,
-        typ: 'JWT',
-        issuer: client.registration.iss,
-        audience: endpoint,
-        requiredClaims: ['iss', 'aud', 'exp', 'iat', 'jti'],
-        maxTokenAge: LONGEST_LIFE_S,
-        clockTolerance: CLOCK_TOLERANCE_S,
-        currentDate: this.#now(),
-      });
-      if (!(await this.#isFresh(payload, client.registration))) return null;
-      return client.registration;
-    } catch {
+      return await this.#verify(authorization, endpoint);
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      this.#onRefusal(typeof code === 'string' ? code : 'token-malformed');
       return null;
     }
+  }
+
+  async #verify(authorization: string, endpoint: string): Promise<CdsClientRegistration> {
+    const token = /^Bearer +([A-Za-z0-9\-_.]+)$/i.exec(authorization)?.[1] ?? '';
+    if (token === '' || token.length > LONGEST_TOKEN) throw refusal('token-malformed');
+    const client = this.#clients.get(decodeJwt(token).iss ?? '');
+    if (client === undefined) throw refusal('issuer-unknown');
+    if (!isAcceptable(decodeProtectedHeader(token), client.registration)) throw refusal('header-refused');
+    const { payload } = await jwtVerify(token, client.keys, {
+      algorithms: ALGORITHMS,
+      typ: 'JWT',
+      issuer: client.registration.iss,
+      audience: endpoint,
+      requiredClaims: ['iss', 'aud', 'exp', 'iat', 'jti'],
+      maxTokenAge: LONGEST_LIFE_S,
+      clockTolerance: CLOCK_TOLERANCE_S,
+      currentDate: this.#now(),
+    });
+    if (!(await this.#isFresh(payload, client.registration))) throw refusal('claims-refused');
+    return client.registration;
   }
 
   /** What jose does not check: the length of the life, the tenant, and that the token was not used before. */
@@ -97,6 +107,10 @@ export class CdsClientVerifier {
     const key = createHash('sha256').update(`${iss}\n${jti}`).digest('hex');
     return this.#jtis.claim(key, new Date((exp + CLOCK_TOLERANCE_S) * 1000));
   }
+}
+
+function refusal(code: string): Error {
+  return Object.assign(new Error(code), { code });
 }
 
 function isAcceptable(header: ProtectedHeaderParameters, { jwksUrl }: CdsClientRegistration): boolean {

@@ -125,7 +125,7 @@ function facts({ measurements, flags, model }: Forecast, windowEnd: string | nul
   const more = flags.length - MOST_FLAGS;
   return [
     ...(measurements === null ? [] : [`- Measured on the first CT: ${measured(measurements)}`]),
-    ...(windowEnd === null ? [] : [`- Forecast until ${escapeMarkdown(inWords(windowEnd))}`]),
+    ...(windowEnd === null ? [] : [`- Forecast until ${inWords(windowEnd)}`]),
     ...flags.slice(0, MOST_FLAGS).map(({ message }) => `- Limit: ${escapeMarkdown(message)}`),
     ...(more > 0 ? [`- ${more} more ${more === 1 ? 'limit' : 'limits'} in the app`] : []),
     ...(flags.some(({ code }) => code === CONTRAST_FLAG)
@@ -145,9 +145,10 @@ function measured({ hyperdenseVolumeMl, maxHu, meanHu, side }: Measurements): st
 
 /** "2026-03-13, 00:31 (+01:00)": the chart's own clock, not the server's. */
 function inWords(dateTime: string): string {
-  return dateTime
-    .replace(/^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/, '$1, $2 ($3)')
-    .replace('(Z)', '(UTC)');
+  const match = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.exec(dateTime);
+  if (match === null) return escapeMarkdown(dateTime);
+  const [, day, time, zone] = match;
+  return `${day}, ${time} (${zone === 'Z' ? 'UTC' : zone})`;
 }
 
 /** Informs, and advises neither for nor against the order; never that a CT may be left out. */

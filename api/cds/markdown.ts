@@ -6,6 +6,12 @@
 /** Longest text from elsewhere in a card, characters. */
 const LONGEST = 300;
 
+/**
+ * What means something in GFM: everywhere; at the start of the line only (lists, rules); and in what would be linked by itself
+ * (GFM 6.9: "://" after a scheme, "www.", an at sign). In one pass, so that no reference is taken apart by the next.
+ */
+const MARKUP = /[&\\`*_{}[\]()#|~$@]|^[-+=]|:(?=\/\/)|(?<=\bwww)\./gi;
+
 /** One line of literal text. Control and direction characters are dropped: they can reverse what is read. */
 export function escapeMarkdown(text: string): string {
   const oneLine = text
@@ -13,18 +19,9 @@ export function escapeMarkdown(text: string): string {
     .replace(/ {2,}/g, ' ')
     .trim();
   const short = [...oneLine].length > LONGEST ? `${[...oneLine].slice(0, LONGEST - 1).join('')}…` : oneLine;
-  return (
-    short
-      .replace(/&/g, '&amp;')
-      .replace(/</g, '&lt;')
-      .replace(/>/g, '&gt;')
-      // Extended autolinks: www., http(s)://, ftp://, mail addresses (GFM 6.9).
-      .replace(/:(?=\/\/)/g, '&#58;')
-      .replace(/@/g, '&#64;')
-      .replace(/\b(www)\./gi, '$1&#46;')
-      .replace(/[\\`*_{}[\]()#|~$]/g, (character) => `&#${character.codePointAt(0)};`)
-      // What begins a list, a quote or a rule does so only at the start of a line.
-      .replace(/^[-+=]/, (character) => `&#${character.codePointAt(0)};`)
-      .replace(/^(\d{1,9})\./, '$1&#46;')
-  );
+  const literal = short
+    .replace(MARKUP, (character) => `&#${character.codePointAt(0)};`)
+    .replace(/</g, '&lt;')
+    .replace(/>/g, '&gt;');
+  return literal.replace(/^(\d{1,9})\./, '$1&#46;');
 }

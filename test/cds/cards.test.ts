@@ -1,0 +1,225 @@
+/** When a card appears and what stands in it. Alert fatigue is a defect: every cell that is not in the table is silent. */
+import { describe, expect, it } from '@jest/globals';
+import { toCard } from '../../api/cds/cards.ts';
+import type { Forecast } from '../../api/cds/forecast.ts';
+import type { HookName } from '../../api/cds/hook-call.ts';
+import { escapeMarkdown } from '../../api/cds/markdown.ts';
+import type { PatientState } from '../../api/cds/patient-state.ts';
+import { findOrderConcept } from '../../api/cds/value-sets.ts';
+import type { OrderConcept } from '../../api/cds/value-sets.ts';
+import { PREDICTION } from '../support/in-memory-hospital.ts';
+
+const FORECAST: Forecast = {
+  reference: 'RiskAssessment/r1',
+  study: 'ImagingStudy/s1',
+  probability: 0.62,
+  interval: { low: 0.48, high: 0.74, level: 0.9 },
+  band: 'high',
+  assumedPrevalence: 0.35,
+  measurements: PREDICTION.measurements,
+  flags: [],
+  model: 'hemocast-tiny 0.1.0',
+};
+
+const result = (changes: Partial<Forecast> = {}): PatientState => ({
+  kind: 'result',
+  forecast: { ...FORECAST, ...changes },
+  windowEnd: '2026-11-15T08:00:00+01:00',
+});
+const STATES: Readonly<Record<string, PatientState>> = {
+  high: result(),
+  moderate: result({ band: 'moderate', probability: 0.3 }),
+  low: result({ band: 'low', probability: 0.06 }),
+  pending: { kind: 'pending', study: 'ImagingStudy/s1', waitsForImages: false },
+  unassessed: { kind: 'unassessed', study: 'ImagingStudy/s1' },
+  refused: {
+    kind: 'refused',
+    study: 'ImagingStudy/s1',
+    refusal: { code: 'not-a-head', message: 'The voxels show no head.', details: {} },
+  },
+  failed: { kind: 'failed', study: 'ImagingStudy/s1' },
+  none: { kind: 'none' },
+};
+const ORDERS: Readonly<Record<string, OrderConcept>> = {
+  antithrombotic: { kind: 'antithrombotic', name: 'enoxaparin' },
+  thrombolysis: { kind: 'thrombolysis', name: 'alteplase' },
+  'head-ct': { kind: 'head-ct', name: 'CT of the head' },
+};
+
+const cardOf = (state: PatientState, hook: HookName, order?: OrderConcept) =>
+  toCard(state, { hook, hookInstance: 'h', order, publicUrl: 'https://hemocast.example' });
+
+describe('A card', () => {
+  const w = 'warning';
+  const i = 'info';
+  const o = undefined;
+  //                  view | select: anti lysis CT | sign: anti lysis CT
+  it.each<[string, (string | undefined)[]]>([
+    ['high', [w, w, w, o, w, w, w]],
+    ['moderate', [i, i, i, o, i, i, i]],
+    ['low', [o, o, o, o, i, i, o]],
+    ['pending', [i, i, i, o, i, i, o]],
+    ['unassessed', [i, i, i, o, i, i, o]],
+    ['refused', [o, o, o, o, i, i, o]],
+    ['failed', [o, o, o, o, i, i, o]],
+    ['none', [o, o, o, o, o, o, o]],
+  ])('for %s appears where it helps, and nowhere else', (name, want) => {
+    const orders = Object.values(ORDERS);
+    const cells = [
+      cardOf(STATES[name], 'patient-view'),
+      ...orders.map((order) => cardOf(STATES[name], 'order-select', order)),
+      ...orders.map((order) => cardOf(STATES[name], 'order-sign', order)),
+    ];
+    expect(cells.map((card) => card?.indicator)).toEqual(want);
+  });
+
+  it('beside an order that it does not matter to never appears', () => {
+    for (const state of Object.values(STATES)) {
+      expect([cardOf(state, 'order-select'), cardOf(state, 'order-sign')]).toEqual([undefined, undefined]);
+    }
+  });
+
+  it('never speaks against a CT, also not by a low number beside the order for one', () => {
+    expect(cardOf(STATES.low, 'order-sign', ORDERS['head-ct'])).toBeUndefined();
+    const texts = everyCard().map(({ summary, detail }) => `${summary} ${detail}`);
+    expect(texts.length).toBeGreaterThan(20);
+    for (const text of texts) expect(text).not.toMatch(/skip|unnecessary|not needed|avoid|cancel|instead of/i);
+  });
+
+  it('gives the number with its interval and, in the detail, the base rate, what was measured, its limits and its window', () => {
+    const card = cardOf(STATES.high, 'order-sign', ORDERS.antithrombotic)!;
+    expect(card.summary).toBe('Hemorrhage within 72 h after thrombectomy: 62 % (high), 90 % interval 48 % to 74 %');
+    expect(card.detail).toContain(
+      'Of 100 such patients, about 62 would bleed; of all patients after thrombectomy, 35 of 100 are assumed to.',
+    );
+    expect(card.detail).toContain('hyperdense 3.2 mL, left, maximum 92 HU, mean 61.5 HU');
+    expect(card.detail).toContain('Leftover contrast can look like blood');
+    expect(card.detail).toContain('Forecast until 2026-11-15, 08:00 (+01:00)');
+    expect(card.detail).toContain('advises neither for nor against the order');
+    expect(card.detail).toMatch(/_Research use only, trained on simulated data, not a medical device\._$/);
+  });
+
+  it('never rounds a small risk to none or a large one to certainty', () => {
+    const summary = (probability: number) => cardOf(result({ probability }), 'patient-view')!.summary;
+    expect([summary(0.001), summary(0.999)]).toEqual([
+      expect.stringContaining(': below 1 % ('),
+      expect.stringContaining(': above 99 % ('),
+    ]);
+  });
+
+  it('carries the research label, stays below 140 characters in its summary, and says nothing empty', () => {
+    for (const card of everyCard()) {
+      expect(card.summary.length).toBeLessThan(140);
+      expect(card.detail).toContain('Research use only');
+      expect(card.source.label).toContain('research use only');
+      expect(JSON.stringify(card)).not.toMatch(/null|undefined|NaN|""|\[\]|\{\}/);
+    }
+  });
+
+  it('lets the app be told only which result and which study', () => {
+    const contexts = everyCard().map(({ links }) => Object.keys(JSON.parse(links[0].appContext)));
+    expect(new Set(contexts.flat())).toEqual(new Set(['riskAssessment', 'imagingStudy']));
+  });
+
+  function everyCard() {
+    return Object.values(STATES).flatMap((state) =>
+      (['patient-view', 'order-select', 'order-sign'] as const).flatMap((hook) =>
+        [undefined, ...Object.values(ORDERS)].flatMap((order) => cardOf(state, hook, order) ?? []),
+      ),
+    );
+  }
+});
+
+describe('Text from elsewhere', () => {
+  const PAYLOADS = [
+    '<script>alert(1)</script>',
+    '<img src=x onerror=alert(1)>',
+    '[click](javascript:alert(1))',
+    '![x](https://evil.example/pixel)',
+    'https://evil.example/a',
+    'www.evil.example',
+    'someone@evil.example',
+    '<https://evil.example>',
+    '# heading',
+    '- item',
+    '1. item',
+    '```\ncode',
+    '~~~html',
+    '| a | b |\n|---|---|',
+    '**bold** _it_ ~~x~~ `c`',
+    '> quote',
+    '&lt;b&gt; &#60;',
+    '\\<b>',
+    'a\u202Eb\u0000c\u2028d',
+    '[x]: javascript:alert(1)',
+  ];
+
+  it.each(PAYLOADS)('%j becomes one line of literal text', (payload) => {
+    const escaped = escapeMarkdown(payload);
+    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+    expect(escaped).not.toMatch(/[<>`*_[\]()|~\n\u0000-\u001f\u202e\u2028]/);
+    expect(escaped).not.toMatch(/https?:\/\/|www\.|@|^[-+]|^\d+\./);
+    // What a reader of the rendered text sees is what was sent, on one line.
+    const named: Record<string, string> = { '&lt;': '<', '&gt;': '>' };
+    const seen = escaped.replace(
+      /&(?:#(\d+)|lt|gt);/g,
+      (entity, code) => named[entity] ?? String.fromCodePoint(Number(code)),
+    );
+    expect(seen).toBe(
+      payload
+        .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+        .replace(/ {2,}/g, ' ')
+        .trim(),
+    );
+  });
+
+  it('is escaped wherever a card holds any', () => {
+    for (const payload of PAYLOADS) {
+      const flags = [{ code: 'x', message: payload }];
+      const states: PatientState[] = [
+        { kind: 'result', forecast: { ...FORECAST, model: payload, flags }, windowEnd: payload },
+        { kind: 'refused', study: 'ImagingStudy/s1', refusal: { code: 'not-a-head', message: payload, details: {} } },
+      ];
+      for (const state of states) {
+        const card = cardOf(state, 'order-sign', ORDERS.antithrombotic)!;
+        expect(card.detail).not.toMatch(/<\w|https?:|www\.|@|\]\(|!\[|```|~~|\u202e/);
+        expect(card.summary).not.toContain(payload);
+        if (payload.length > 12) expect(card.detail).toContain(escapeMarkdown(payload));
+      }
+    }
+  });
+
+  it('is cut where it is long', () => {
+    expect([...escapeMarkdown('x'.repeat(10_000))]).toHaveLength(300);
+  });
+});
+
+describe('The value set of orders', () => {
+  const RXNORM = 'http://www.nlm.nih.gov/research/umls/rxnorm';
+  it.each([
+    [RXNORM, '854235', 'antithrombotic', 'enoxaparin'], // clinical drug
+    [RXNORM, '67108', 'antithrombotic', 'enoxaparin'], // ingredient
+    ['urn:oid:2.16.840.1.113883.6.88', '243670', 'antithrombotic', 'aspirin'],
+    [RXNORM, '309362', 'antithrombotic', 'clopidogrel'],
+    [RXNORM, '1658690', 'antithrombotic', 'heparin'],
+    [RXNORM, '1364447', 'antithrombotic', 'apixaban'], // branded
+    ['http://snomed.info/sct', '387152000', 'thrombolysis', 'alteplase'],
+    [RXNORM, '313212', 'thrombolysis', 'tenecteplase'],
+    ['http://www.whocc.no/atc', 'B01AD02', 'thrombolysis', 'a thrombolytic'],
+    ['http://www.whocc.no/atc', 'B01AF02', 'antithrombotic', 'an antithrombotic'],
+    ['http://loinc.org', '30799-1', 'head-ct', 'CT of the head'],
+    ['http://www.ama-assn.org/go/cpt', '70450', 'head-ct', 'CT of the head'],
+  ])('knows %s|%s', (system, code, kind, name) => {
+    expect(findOrderConcept({ system, code })).toEqual({ kind, name });
+  });
+
+  it.each([
+    [RXNORM, '313782', 'acetaminophen'],
+    ['http://loinc.org', '24727-0', 'CT head WITH contrast'],
+    ['http://loinc.org', '854235', 'a code of another system'],
+    ['', '854235', 'no system'],
+    ['http://www.whocc.no/atc', 'B02BD01', 'a coagulation factor'],
+  ])('does not know %s|%s (%s)', (system, code) => {
+    expect(findOrderConcept({ system, code })).toBeUndefined();
+  });
+});
