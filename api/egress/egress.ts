@@ -13,7 +13,7 @@ import { findTarget, registerSystems } from './target.ts';
 import type { EgressSystem, RegisteredSystem } from './target.ts';
 
 export type { EgressLimits } from './bounded-call.ts';
-export type { EgressSystem } from './target.ts';
+export type { EgressSystem, RenewedCredential } from './target.ts';
 export { EgressRefusedError } from './egress-refused.ts';
 
 export interface EgressOptions {
@@ -22,6 +22,11 @@ export interface EgressOptions {
   /** Name resolution and dialling; tests put their own in. */
   readonly lookup?: Lookup;
   readonly dial?: Dial;
+}
+
+interface Target {
+  readonly url: URL;
+  readonly system: RegisteredSystem;
 }
 
 /** Headers that carry a credential or steer a proxy: only egress itself may set them. */
@@ -98,18 +103,32 @@ export class Egress {
     if (base.url.pathname.replace(/\/+$/, '') !== base.system.basePath || target.system !== base.system) {
       throw new EgressRefusedError('a lent credential is for one registered system only', target.url.hostname);
     }
-    const system = { ...target.system, authorization: lent.authorization };
+    const system = { ...target.system, authorization: lent.authorization, credential: undefined };
     return this.#fetchFrom({ url: target.url, system }, init, limits);
   }
 
-  async #fetchFrom(
-    target: { readonly url: URL; readonly system: RegisteredSystem },
-    init: RequestInit,
-    limits: Partial<EgressLimits>,
-  ): Promise<Response> {
-    const call = new BoundedCall(target.system.name, { ...this.#limits, ...limits }, init.signal);
+  /**
+   * With a credential that renews itself: a system that has forgotten a token (it was restarted, or the token was revoked) is
+   * asked once more with a new one, where the request can be sent again.
+   */
+  async #fetchFrom(target: Target, init: RequestInit, limits: Partial<EgressLimits>): Promise<Response> {
+    const { url, system } = target;
+    const { credential } = system;
+    if (credential === undefined) return this.#fetchOnce(target, init, limits);
+    const authorization = await credential.current();
+    const response = await this.#fetchOnce({ url, system: { ...system, authorization } }, init, limits);
+    if (response.status !== 401) return response;
+    credential.rejected(authorization);
+    if (init.body instanceof ReadableStream) return response;
+    await response.body?.cancel();
+    const renewed = await credential.current();
+    return this.#fetchOnce({ url, system: { ...system, authorization: renewed } }, init, limits);
+  }
+
+  async #fetchOnce({ url, system }: Target, init: RequestInit, limits: Partial<EgressLimits>): Promise<Response> {
+    const call = new BoundedCall(system.name, { ...this.#limits, ...limits }, init.signal);
     try {
-      return await this.#send(target.url, target.system, init, call);
+      return await this.#send(url, system, init, call);
     } catch (error) {
       call.end();
       throw call.explain(error);

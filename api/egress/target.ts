@@ -8,6 +8,14 @@ import { ConfigurationError } from '../errors.ts';
 import { classifyAddress } from './address.ts';
 import { EgressRefusedError } from './egress-refused.ts';
 
+/** A credential that ends and is asked for anew. */
+export interface RenewedCredential {
+  /** Value of the Authorization header, valid now. Rejects with a HemocastError. */
+  current(): Promise<string>;
+  /** The system answered 401 to this value. */
+  rejected(authorization: string): void;
+}
+
 /** A system outside, as the administrator registers it. */
 export interface EgressSystem {
   /** What the system is called in errors: "ehr", "pacs". */
@@ -16,6 +24,8 @@ export interface EgressSystem {
   readonly baseUrl: string;
   /** Value of the Authorization header for this base only. Never logged. */
   readonly authorization?: string;
+  /** In place of `authorization`, one that renews itself. */
+  readonly credential?: RenewedCredential;
 }
 
 /** A registered system with its base taken apart. */
@@ -27,6 +37,7 @@ export interface RegisteredSystem {
   readonly hostname: string;
   readonly loopback: boolean;
   readonly authorization?: string;
+  readonly credential?: RenewedCredential;
 }
 
 /** Whether a host name of a URL is this machine itself. */
@@ -42,7 +53,7 @@ export function registerSystems(systems: readonly EgressSystem[]): readonly Regi
     const entry = register(system);
     const key = entry.origin + entry.basePath;
     const twin = registered.get(key);
-    if (twin !== undefined && twin.authorization !== entry.authorization) {
+    if (twin !== undefined && (twin.authorization !== entry.authorization || twin.credential !== entry.credential)) {
       throw new ConfigurationError(`${twin.name} and ${entry.name} share one base URL but not one credential.`);
     }
     registered.set(key, twin ?? entry);
@@ -73,6 +84,7 @@ function register(system: EgressSystem): RegisteredSystem {
     hostname: bare,
     loopback,
     authorization: system.authorization,
+    credential: system.credential,
   };
 }
 

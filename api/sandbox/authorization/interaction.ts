@@ -89,7 +89,11 @@ export function interactionRoutes({ provider: providerOf, contexts, repository }
 /** What is granted: of the scopes asked for, those of the app; a system scope is not for someone who is signed in. */
 async function grant(provider: Provider, interaction: Interaction): Promise<string> {
   const granted = new provider.Grant({ accountId: CLINICIAN, clientId: String(interaction.params.client_id) });
-  granted.addOIDCScope(scopesOf(interaction).join(' '));
+  granted.addOIDCScope(
+    scopesOf(interaction)
+      .filter((scope) => parseScope(scope)?.level !== 'system')
+      .join(' '),
+  );
   return granted.save();
 }
 

@@ -1,10 +1,16 @@
 /** Where oidc-provider keeps sessions, codes and tokens: in memory, so that a restart of the sandbox signs everyone out. */
-import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
+import type { Adapter, AdapterFactory, AdapterPayload, ClientMetadata } from 'oidc-provider';
 import { ExpiringMap } from './expiring-map.ts';
 
-/** One store for each authorization server; the library's own is shared by all of a process. */
-export function memoryAdapter(): AdapterFactory {
+/**
+ * One store for each authorization server; the library's own is shared by all of a process.
+ * @param clients registered for good
+ */
+export function memoryAdapter(clients: readonly ClientMetadata[]): AdapterFactory {
   const models = new Map<string, ExpiringMap<AdapterPayload>>();
+  const registered = new ExpiringMap<AdapterPayload>(clients.length);
+  for (const client of clients) registered.set(client.client_id, client as AdapterPayload, Infinity);
+  models.set('Client', registered);
   return (model) => {
     const entries = models.get(model) ?? new ExpiringMap<AdapterPayload>(10_000);
     models.set(model, entries);

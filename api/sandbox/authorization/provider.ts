@@ -10,7 +10,7 @@ import type { ClientMetadata, Configuration, KoaContextWithOIDC } from 'oidc-pro
 import type { LaunchContexts } from './launch-contexts.ts';
 import { memoryAdapter } from './memory-adapter.ts';
 import { problemPage } from './pages.ts';
-import { appScopes, isWithin } from './scopes.ts';
+import { isWithin, knownScopes } from './scopes.ts';
 
 /** The clinician whom the sandbox takes to be signed in. */
 export const CLINICIAN = 'Practitioner/sandbox-clinician';
@@ -41,11 +41,10 @@ export async function createProvider(options: ProviderOptions): Promise<Provider
   const { origin, contexts, backendClients, onError } = options;
   const fhirBase = `${origin}/sandbox/fhir`;
   const provider = new Provider(`${origin}/sandbox/auth`, {
-    adapter: memoryAdapter(),
-    clients: clientsOf(options),
+    adapter: memoryAdapter(clientsOf(options)),
     jwks: { keys: [await signingKey()] as never },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
-    scopes: appScopes(),
+    scopes: knownScopes(),
     // Everything about the user that a scope opens is in the id token.
     claims: { openid: ['sub'], fhirUser: ['fhirUser'] },
     conformIdTokenClaims: false,

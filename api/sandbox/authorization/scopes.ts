@@ -47,12 +47,12 @@ export function isWithin(scope: string, allowed: readonly string[]): boolean {
   return [...wanted.permissions].every((permission) => covers(same, wanted.type, permission as Permission));
 }
 
-/** Every scope an app may be granted on behalf of the signed-in clinician; the library grants from a closed list only. */
-export function appScopes(): string[] {
+/** Every scope there is: the library grants from a closed list and drops what is not on it. */
+export function knownScopes(): string[] {
   const subsets = Array.from({ length: 31 }, (_, index) =>
     [...'cruds'].filter((_letter, bit) => ((index + 1) >> bit) & 1).join(''),
   );
-  const data = ['patient', 'user'].flatMap((level) =>
+  const data = ['patient', 'user', 'system'].flatMap((level) =>
     ['*', ...servedTypes].flatMap((type) =>
       [...Object.keys(v1Permissions), ...subsets].map((permissions) => `${level}/${type}.${permissions}`),
     ),
