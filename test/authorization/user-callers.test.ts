@@ -110,7 +110,7 @@ describe('A clinician in the SMART app', () => {
 
   it('keeps two tabs with two patients apart', async () => {
     const second = (await launchFromEhr(service.url, { patient: OTHER }, `launch ${APP_SCOPES}`)).access_token;
-    const patientsOf = async (presented: string): Promise<string[]> => {
+    const patientsOf = async (presented: string): Promise<(string | null)[]> => {
       const { items } = (await (await call('/v1/assessments', {}, presented)).json()) as { items: AssessmentJson[] };
       return items.map(({ patient }) => patient);
     };
