@@ -49,6 +49,7 @@ console.log(`  request to result : network alone     ${spread(runs.map((run) => 
 for (const name of ['choosing-series', 'retrieving', 'reading-scan', 'writing-back']) {
   console.log(`    ${name.padEnd(36)}${spread(stage(name))}`);
 }
+console.log(`  longest turn of the event loop, ms    ${format(stall.turnMs)} of processor time`);
 console.log(
   `  longest stall of the event loop, ms   ${format(stall.serviceMs)}, idle process meanwhile ${format(stall.idleMs)}`,
 );

@@ -215,13 +215,13 @@ describe('An administrator', () => {
     });
   });
 
-  it('gets answers while scans are read: the event loop hardly stalls longer than that of an idle process', async () => {
-    const { serviceMs, idleMs } = await measureStall(service, async () => {
+  it('gets answers while scans are read: the event loop never works more than 50 ms without a pause', async () => {
+    const { turnMs } = await measureStall(service, async () => {
       const { body } = await service.assess('ImagingStudy/okafor-james-ct', { force: true });
       expect((await service.finished(body.id)).status).toBe('completed');
     });
-    expect(serviceMs).toBeGreaterThan(0);
-    expect(serviceMs - idleMs).toBeLessThanOrEqual(50);
+    expect(turnMs).toBeGreaterThan(1);
+    expect(turnMs).toBeLessThanOrEqual(50);
   }, 60_000);
 
   it('finds at most 1.5 GB resident at the peak, database and model included', () => {
