@@ -14,6 +14,17 @@ export interface SystemConfig {
   readonly authorization?: string;
 }
 
+/** The service as a client of the EHR's authorization server (SMART Backend Services). */
+export interface EhrClientConfig {
+  readonly clientId: string;
+  /** PEM or JWK: EC P-384 or RSA. */
+  readonly privateKeyFile: string;
+  /** undefined = what the EHR's smart-configuration says. */
+  readonly tokenUrl?: string;
+  /** Scopes to ask for; undefined = those that the service uses. */
+  readonly scope?: string;
+}
+
 export interface Config {
   readonly host: string;
   readonly port: number;
@@ -28,6 +39,8 @@ export interface Config {
   /** The hospital's systems; undefined = the sandbox's. */
   readonly ehr?: SystemConfig;
   readonly pacs?: SystemConfig;
+  /** In place of a bearer token for the EHR. */
+  readonly ehrClient?: EhrClientConfig;
   /** DICOMweb root to STOW the generated image to; undefined = not stored in a PACS. */
   readonly storeGeneratedImage: boolean;
   /** Further DICOMweb roots an Endpoint may name. */
@@ -115,6 +128,22 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
     return baseUrl === undefined ? undefined : { baseUrl, authorization };
   };
 
+  const ehrClient = (): EhrClientConfig | undefined => {
+    const clientId = env.EHR_CLIENT_ID;
+    const file = env.EHR_PRIVATE_KEY_FILE;
+    const url = env.EHR_TOKEN_URL;
+    const scope = env.EHR_SCOPES;
+    if (!clientId) {
+      const without = Object.entries({ EHR_PRIVATE_KEY_FILE: file, EHR_TOKEN_URL: url, EHR_SCOPES: scope });
+      for (const [key, value] of without) if (value) fail(key, 'is set without EHR_CLIENT_ID');
+      return undefined;
+    }
+    if (!env.EHR_FHIR_URL) fail('EHR_CLIENT_ID', 'is set without EHR_FHIR_URL');
+    if (!file) fail('EHR_PRIVATE_KEY_FILE', 'is required with EHR_CLIENT_ID');
+    const tokenUrl = url ? systemUrl('EHR_TOKEN_URL', url) : undefined;
+    return { clientId, privateKeyFile: resolve(root, file ?? ''), tokenUrl, scope: scope || undefined };
+  };
+
   const config: Config = {
     host: env.HOST || '127.0.0.1',
     port: number('PORT', 8080, 0, 65535),
@@ -124,6 +153,7 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
     provider: oneOf('HEMOCAST_PROVIDER', 'cpu', ['cpu']),
     ehr: system('EHR_FHIR_URL', 'EHR_TOKEN'),
     pacs: system('PACS_DICOMWEB_URL', 'PACS_TOKEN'),
+    ehrClient: ehrClient(),
     storeGeneratedImage: oneOf('STORE_GENERATED_IMAGE', 'false', ['true', 'false']) === 'true',
     allowedDicomweb: (env.ALLOWED_DICOMWEB_URLS ?? '')
       .split(',')
@@ -157,6 +187,7 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
       "or TRUST_FILE is required as soon as EHR_FHIR_URL or PACS_DICOMWEB_URL names a hospital's system",
     );
   }
+  if (config.ehrClient && config.ehr?.authorization) fail('EHR_CLIENT_ID', 'set either it or EHR_TOKEN, not both');
   if (config.apiToken !== undefined && config.apiToken.length < 32) fail('API_TOKEN', 'must be at least 32 characters');
   if (problems.length > 0) throw new ConfigurationError(`The configuration is not usable: ${problems.join('; ')}.`);
   return Object.freeze(config);

@@ -16,6 +16,8 @@ import type { ModelDescription } from './assessment/ports.ts';
 import { requestAssessment } from './assessment/request-assessment.ts';
 import type { RequestParts } from './assessment/request-assessment.ts';
 import { cdsSystems, composeCds } from './compose-cds.ts';
+import { composeEhrAccess } from './compose-ehr-access.ts';
+import type { EhrAccess } from './compose-ehr-access.ts';
 import { composeTrust } from './compose-trust.ts';
 import type { Config } from './config.ts';
 import { isLoopback } from './config.ts';
@@ -97,7 +99,9 @@ export async function startService(
 
     const sandbox = wantsSandbox ? await openSandbox(config, url, log) : undefined;
     if (sandbox !== undefined) closers.push(() => sandbox.close());
-    const systems = namedSystems(config, url);
+    const access = await composeEhrAccess(config);
+    if (access !== undefined) closers.push(() => access.close());
+    const systems = namedSystems(config, url, access);
     const trust = composeTrust(config, {
       ehr: systems.ehr,
       sandboxIntrospection: sandbox?.introspectionCredential,
@@ -170,6 +174,7 @@ export async function startService(
       reader,
       operation,
       authentication: trust.authentication(egress),
+      publicKey: access?.publicKey,
       log,
       initialCt: {
         planStudy: planOf,
@@ -218,7 +223,7 @@ export async function startService(
 }
 
 /** Who is asked for what, and every base that may be dialled with the one credential that goes there. */
-function namedSystems(config: Config, url: string) {
+function namedSystems(config: Config, url: string, access: EhrAccess | undefined) {
   const sandboxEhr = { baseUrl: `${url}/sandbox/fhir`, authorization: undefined };
   const sandboxPacs = { baseUrl: `${url}/sandbox/dicomweb`, authorization: undefined };
   const ehr = { ...(config.ehr ?? sandboxEhr), sandbox: config.ehr === undefined };
@@ -226,7 +231,7 @@ function namedSystems(config: Config, url: string) {
   // The sandbox's own patients stay readable beside a real PACS.
   const other = [...config.allowedDicomweb, ...(ehr.sandbox && !pacs.sandbox ? [sandboxPacs] : [])];
   const all = [
-    { name: 'ehr', ...ehr },
+    { name: 'ehr', ...ehr, credential: access?.credential },
     { name: 'pacs', ...pacs },
     ...other.map((system) => ({ name: 'pacs', ...system })),
   ];

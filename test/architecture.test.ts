@@ -32,6 +32,7 @@ const COMPOSERS = [
   'register-study.ts',
   'compose-cds.ts',
   'compose-trust.ts',
+  'compose-ehr-access.ts',
 ];
 
 const api = join(repositoryRoot, 'api');

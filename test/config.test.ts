@@ -52,6 +52,24 @@ describe('The configuration', () => {
       'PACS_DICOMWEB_URL',
     ],
     ['an address that is no URL', { ALLOWED_DICOMWEB_URLS: 'pacs' }, 'ALLOWED_DICOMWEB_URLS'],
+    ['an EHR client without a key', { EHR_FHIR_URL: 'https://e.example', EHR_CLIENT_ID: 'c' }, 'EHR_PRIVATE_KEY_FILE'],
+    ['an EHR client for no EHR', { EHR_CLIENT_ID: 'c', EHR_PRIVATE_KEY_FILE: '/k' }, 'EHR_CLIENT_ID'],
+    ['a key for no EHR client', { EHR_PRIVATE_KEY_FILE: '/k' }, 'EHR_PRIVATE_KEY_FILE'],
+    [
+      'a token and a client for one EHR',
+      { EHR_FHIR_URL: 'https://e.example', EHR_TOKEN: 'x', EHR_CLIENT_ID: 'c', EHR_PRIVATE_KEY_FILE: '/k' },
+      'EHR_CLIENT_ID',
+    ],
+    [
+      'a token endpoint without https',
+      {
+        EHR_FHIR_URL: 'https://e.example',
+        EHR_CLIENT_ID: 'c',
+        EHR_PRIVATE_KEY_FILE: '/k',
+        EHR_TOKEN_URL: 'http://e.example/token',
+      },
+      'EHR_TOKEN_URL',
+    ],
     ['a token for no system', { EHR_TOKEN: TOKEN }, 'EHR_TOKEN'],
     [
       'a token given twice',

@@ -20,6 +20,7 @@ import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { initialCtRoutes } from './initial-ct.ts';
 import type { InitialCtParts } from './initial-ct.ts';
+import { jwksRoutes } from './jwks.ts';
 import { metricsRoutes } from './metrics.ts';
 import { modelRoutes } from './models.ts';
 import { notificationRoutes } from './notifications.ts';
@@ -51,6 +52,8 @@ export interface Services {
   readonly initialCt?: InitialCtParts;
   /** The CDS Hooks at /cds-services. */
   readonly cds?: CdsParts;
+  /** Public half of the key by which the service proves itself to its EHR. */
+  readonly publicKey?: object;
   /** The SMART app at /app. */
   readonly smartApp?: SmartAppOptions;
   /** The sandbox's routers, mounted at /sandbox in this order, with doors and limits of their own. */
@@ -74,6 +77,7 @@ export function createApp(services: Services): Express {
   app.use(securityHeaders);
   app.use(answerHead);
   app.use(docsRoutes(OPENAPI_FILE));
+  if (services.publicKey !== undefined) app.use(jwksRoutes(services.publicKey));
   if (services.cds !== undefined) app.use(cdsRoutes(services.cds));
   if (services.smartApp !== undefined) app.use(smartAppRoutes(services.smartApp));
   app.get('/', (_request, response) => response.redirect(services.sandbox === undefined ? '/docs' : '/sandbox'));
