@@ -22,9 +22,11 @@ const MODES: Readonly<Record<string, string>> = { pause: 'paused', shadow: 'shad
 
 /** Exit codes: 0 done, 1 fault, 2 refusal. */
 async function main(args: readonly string[]): Promise<number> {
-  const [command, ...rest] = args;
-  const { values, positionals } = parseArgs({
-    args: [...rest],
+  const {
+    values,
+    positionals: [command, ...positionals],
+  } = parseArgs({
+    args: [...args],
     allowPositionals: true,
     options: {
       out: { type: 'string' },
@@ -35,7 +37,8 @@ async function main(args: readonly string[]): Promise<number> {
   });
   if (values.help) return usage(0);
   const url = values.url ?? 'http://127.0.0.1:8080';
-  if (command in MODES) return positionals.length > 0 ? usage(1) : setOperation(MODES[command], values.reason, url);
+  if (Object.hasOwn(MODES, command ?? ''))
+    return positionals.length > 0 ? usage(1) : setOperation(MODES[command], values.reason, url);
   if (positionals.length !== 1) return usage(1);
   switch (command) {
     case 'predict':

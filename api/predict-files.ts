@@ -3,7 +3,9 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { checkFrames, chooseSeries } from './assessment/choose-series.ts';
+import { earliestAcquisition } from './assessment/assess-study.ts';
 import { contentKey } from './assessment/content-key.ts';
+import { matchIdentity } from './assessment/match-identity.ts';
 import type { Config } from './config.ts';
 import { DecodePool } from './dicom/decode-pool.ts';
 import { parseInstance } from './dicom/parse.ts';
@@ -77,9 +79,11 @@ export async function predictFiles({ input, out, config }: PredictFilesRequest):
         }),
       );
       const decodedHeaders = frames.map((frame) => frame.header);
+      matchIdentity({ studyInstanceUid: chosen[0].studyInstanceUid, patient: { identifiers: [] } }, decodedHeaders);
       flags.push(...checkFrames(decodedHeaders));
-      flags.push(...checkPatient({ headers: decodedHeaders, initialCtAt: decodedHeaders[0].acquisitionDateTime }));
+      flags.push(...checkPatient({ headers: decodedHeaders, initialCtAt: earliestAcquisition(decodedHeaders) }));
       const identity = contentKey({
+        filedUnder: [],
         studyInstanceUid: chosen[0].studyInstanceUid,
         sopInstanceUids: chosen.map((header) => header.sopInstanceUid),
         modelSha256: sha256,

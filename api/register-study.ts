@@ -21,7 +21,7 @@ export function registerStudyRoute(
   const router = Router();
   router.post('/register-study', json({ limit: '4kb' }), async (request, response) => {
     const { studyInstanceUid } = (request.body ?? {}) as { studyInstanceUid?: unknown };
-    if (typeof studyInstanceUid !== 'string' || !/^[0-9.]{1,64}$/.test(studyInstanceUid)) {
+    if (typeof studyInstanceUid !== 'string' || !/^(?=.{1,64}$)[0-9]+(\.[0-9]+)*$/.test(studyInstanceUid)) {
       throw new InvalidRequestError('study-uid-invalid', 'Send {"studyInstanceUid": "<Study Instance UID>"} as JSON.');
     }
     const url = resourceUrl(dicomwebRoot, studyInstanceUid);

@@ -57,7 +57,7 @@ export interface Service {
   readonly hasSandbox: boolean;
   /** Calls back when the service cannot go on and its process should end. */
   onLost(listener: (error: Error) => void): void;
-  /** Finishes answers, hands running work back to the queue and closes everything. */
+  /** Hands running work back to the queue, answers meanwhile that it is stopping, and closes everything. */
   close(): Promise<void>;
 }
 
@@ -73,12 +73,13 @@ export async function startService(
   const closers: (() => Promise<unknown>)[] = [];
   const lost: ((error: Error) => void)[] = [];
   const tellLost = (error: Error): void => lost.forEach((listener) => listener(error));
+  let handler: RequestListener = answerUnavailable('starting');
   const close = async (): Promise<void> => {
+    handler = answerUnavailable('stopping');
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
     const wantsSandbox = config.ehr === undefined || config.pacs === undefined;
-    let handler: RequestListener = answerStarting;
     const server = await listen(config, (request, response) => handler(request, response));
     closers.push(() => stopListening(server));
     const url = localUrl(server, wantsSandbox);
@@ -180,7 +181,7 @@ export async function startService(
         planStudy: planOf,
         source: new InitialCtSource({ pacs, assembler: new WorkerVolumeAssembler() }),
       },
-      smartApp: { directory: APP_DIRECTORY, ...trust.app },
+      smartApp: { directory: APP_DIRECTORY, sandboxEhr: systems.ehr.sandbox, ...trust.app },
       cds: composeCds({
         database,
         egress,
@@ -253,9 +254,14 @@ function collectGarbage(): void {
   (runInNewContext('gc') as () => void)();
 }
 
+/** The latest revision before this one that was written; those of shadow operation were not. */
 async function findSuperseded(assessment: Assessment, store: AssessmentStore): Promise<string | undefined> {
-  if (assessment.supersedes === null) return undefined;
-  return (await store.get(assessment.supersedes))?.resources?.riskAssessment;
+  let before: Assessment | null = assessment;
+  while (before !== null && before.supersedes !== null) {
+    before = await store.get(before.supersedes);
+    if (before?.resources) return before.resources.riskAssessment;
+  }
+  return undefined;
 }
 
 function identify({ name, version, sha256 }: ModelDescription): Assessment['model'] {
@@ -326,15 +332,16 @@ function localUrl(server: Server, wantsSandbox: boolean): string {
   return `http://${host}:${port}`;
 }
 
-/** While the parts are being built the door is open and says so, instead of refusing connections. */
-function answerStarting(...[request, response]: Parameters<RequestListener>): void {
-  const live = request.url === '/health/live';
-  response.writeHead(live ? 200 : 503, {
-    'Content-Type': live ? 'application/json' : 'application/problem+json',
-    ...(live ? {} : { 'Retry-After': '2' }),
-  });
-  const problem = { type: 'about:blank', title: 'Service Unavailable', status: 503, code: 'starting' };
-  response.end(
-    JSON.stringify(live ? { status: 'live' } : { ...problem, detail: 'The service is starting; ask again shortly.' }),
-  );
+/** Before the parts are built and while they are taken down the door is open and says so, instead of refusing connections. */
+function answerUnavailable(code: 'starting' | 'stopping'): RequestListener {
+  const detail = `The service is ${code}; ask again shortly.`;
+  const problem = { type: `urn:hemocast:problem:${code}`, title: 'Service Unavailable', status: 503, code, detail };
+  return (request, response) => {
+    const live = request.url === '/health/live';
+    response.writeHead(live ? 200 : 503, {
+      'Content-Type': live ? 'application/json' : 'application/problem+json',
+      ...(live ? {} : { 'Retry-After': '2' }),
+    });
+    response.end(JSON.stringify(live ? { status: 'live' } : problem));
+  };
 }

@@ -31,6 +31,7 @@ export default defineConfig({
       input: {
         index: resolve(here, 'index.html'),
         launch: resolve(here, 'launch.html'),
+        ehr: resolve(here, 'ehr.html'),
       },
     },
   },

@@ -1,4 +1,5 @@
 /** The whole flow on one screen, in the order in which the data moves. */
+import type { InstanceHeader } from '../imaging/volume.ts';
 import { flag } from '../prediction/flags.ts';
 import type { Flag, Prediction } from '../prediction/prediction.ts';
 import { checkPatient } from '../prediction/check-patient.ts';
@@ -94,7 +95,7 @@ export async function assessStudy(
     clock.lap('retrieving');
 
     const headers = frames.map((frame) => frame.header);
-    const initialCtAt = earliest(headers.map((header) => header.acquisitionDateTime)) ?? plan.study.startedAt;
+    const initialCtAt = earliestAcquisition(headers) ?? plan.study.startedAt;
     flags.push(...plan.flags, ...matchIdentity(plan.study, headers), ...checkFrames(headers));
     flags.push(...checkPatient({ study: plan.study, headers, initialCtAt }));
 
@@ -164,8 +165,12 @@ class StageClock {
   }
 }
 
-function earliest(times: readonly (string | undefined)[]): string | undefined {
-  return times.filter((time) => time !== undefined).sort((a, b) => Date.parse(a) - Date.parse(b))[0];
+/** When the first slice was acquired, as far as stated. */
+export function earliestAcquisition(headers: readonly InstanceHeader[]): string | undefined {
+  return headers
+    .map(({ acquisitionDateTime }) => acquisitionDateTime)
+    .filter((time) => time !== undefined)
+    .sort((a, b) => Date.parse(a) - Date.parse(b))[0];
 }
 
 function unique(flags: readonly Flag[]): readonly Flag[] {

@@ -52,7 +52,7 @@ export function hasEnded(assessment: { readonly status: AssessmentStatus }): boo
 /** Parses "ImagingStudy/<id>" (FHIR id: 1-64 of A-Z a-z 0-9 - .). Throws InvalidRequestError. */
 export function parseStudyReference(text: string): StudyReference {
   const match = /^ImagingStudy\/([A-Za-z0-9\-.]{1,64})$/.exec(text);
-  if (match === null) {
+  if (match === null || match[1] === '.' || match[1] === '..') {
     throw new InvalidRequestError(
       'study-reference-invalid',
       'Name the study as a relative reference: "ImagingStudy/<id>".',

@@ -1,8 +1,10 @@
 /**
- * Follows the chart: results that no longer stand are taken back, and where that is wanted eligible studies are assessed. It looks on its own, and at once when something says that the
- * chart changed; what it is told is never believed, only read again. Doing it twice changes nothing.
+ * Follows the chart: results that no longer stand are taken back, and where that is wanted eligible studies are assessed. It
+ * looks on its own, and at once when something says that the chart changed; what it is told is never believed, only read
+ * again. Doing it twice changes nothing.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { UpstreamError } from '../errors.ts';
 import type { Assessment } from './assessment.ts';
 import type { AssessmentRecords } from './assessment-records.ts';
 import type { Eligibility } from './eligibility.ts';
@@ -27,6 +29,8 @@ export interface ChartWatchParts {
 /** A look that takes longer is given up and begun again. ms */
 const LOOK_TIMEOUT_MS = 120_000;
 const CURSOR = 'chart-watch';
+/** Every so many looks all standing results are judged, changed or not. */
+const LOOKS_PER_SWEEP = 20;
 
 export class ChartWatch {
   readonly #parts: ChartWatchParts;
@@ -34,6 +38,7 @@ export class ChartWatch {
   /** Studies whose images were still arriving, by id; looked at again until they are there. */
   readonly #arriving = new Map<string, StudyReference>();
   #wake = new AbortController();
+  #looks = 0;
   #loop: Promise<void> | undefined;
 
   constructor(parts: ChartWatchParts) {
@@ -70,17 +75,35 @@ export class ChartWatch {
     }
   }
 
-  /** One look at everything that changed since the last one that came to its end. */
+  /**
+   * One look at what changed since the last one, and now and then at every result that stands: a search cannot name what was
+   * deleted. A result that cannot be judged now does not keep the others from being judged; it is looked at again.
+   */
   async look(signal: AbortSignal): Promise<void> {
-    const { ehr, records } = this.#parts;
+    const { records } = this.#parts;
+    const now = new Date().toISOString();
     const since = await records.readCursor(CURSOR);
-    // The first look has no beginning: what was written before is held against the chart as it is now.
-    const changes = await ehr.findChanges(since ?? new Date(0).toISOString(), signal);
-    const standing = await records.listStanding(since === null ? null : changes);
-    for (const assessment of standing) await this.#review(assessment, signal);
+    const changes = since === null ? 'unknown' : await this.#findChanges(since, signal);
+    const everything = changes === 'unknown' || this.#looks++ % LOOKS_PER_SWEEP === 0;
+    const faults: unknown[] = [];
+    for (const assessment of await records.listStanding(everything ? null : changes)) {
+      await this.#review(assessment, signal).catch((error: unknown) => faults.push(error));
+      signal.throwIfAborted();
+    }
     // What was in the chart before the first look is history, not news.
-    if (since !== null) await this.#assessEligible(changes, signal);
-    await records.writeCursor(CURSOR, changes.until);
+    if (changes !== 'unknown') await this.#assessEligible(changes, signal);
+    if (faults.length > 0) throw faults[0];
+    await records.writeCursor(CURSOR, changes === 'unknown' ? now : changes.until);
+  }
+
+  /** 'unknown' where more changed than the chart can be asked for: then every standing result is judged. */
+  async #findChanges(since: string, signal: AbortSignal): Promise<ChartChanges | 'unknown'> {
+    try {
+      return await this.#parts.ehr.findChanges(since, signal);
+    } catch (error) {
+      if (error instanceof UpstreamError && error.code === 'ehr-paging-endless') return 'unknown';
+      throw error;
+    }
   }
 
   async #assessEligible(changes: ChartChanges, signal: AbortSignal): Promise<void> {

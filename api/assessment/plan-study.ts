@@ -4,6 +4,7 @@ import type { InstanceHeader } from '../imaging/volume.ts';
 import type { Flag } from '../prediction/prediction.ts';
 import type { Refusal } from '../prediction/refusals.ts';
 import { RefusalError } from '../prediction/refusals.ts';
+import { formatStudyReference } from './assessment.ts';
 import { chooseSeries } from './choose-series.ts';
 import { contentKey } from './content-key.ts';
 import type { Ehr, Pacs, StudyRecord, StudyReference } from './ports.ts';
@@ -38,6 +39,7 @@ export async function planStudy(
   }
   const keyOf = (headers: readonly InstanceHeader[]): string =>
     contentKey({
+      filedUnder: [formatStudyReference(study.reference), study.patientReference],
       studyInstanceUid: study.studyInstanceUid,
       sopInstanceUids: headers.map((header) => header.sopInstanceUid),
       modelSha256: parts.modelSha256,

@@ -38,7 +38,10 @@ export async function findWithdrawal(
     return hadProcedure && study.thrombectomy === undefined ? 'procedure-withdrawn' : null;
   } catch (error) {
     if (error instanceof NotFoundError && error.code === 'study-not-found') return 'study-deleted';
-    if (error instanceof InvalidRequestError && error.code === 'study-withdrawn') return 'study-withdrawn';
+    if (error instanceof InvalidRequestError) {
+      // Without a study UID or a patient of this chart it is no longer the entry that was assessed.
+      return error.code === 'study-withdrawn' ? 'study-withdrawn' : 'study-corrected';
+    }
     throw error;
   }
 }

@@ -16,6 +16,8 @@ export interface SmartAppOptions {
   readonly issuers: readonly { readonly iss: string; readonly clientId: string }[];
   /** Origins whose pages may frame the app; "'self'" in the sandbox. */
   readonly frameAncestors: readonly string[];
+  /** Whether the sandbox's own EHR page is served at `/`. */
+  readonly sandboxEhr: boolean;
   /** Origins the app may call besides its own: FHIR servers and their token endpoints. */
   readonly connectOrigins: readonly string[];
 }
@@ -64,6 +66,15 @@ export function smartAppRoutes(options: SmartAppOptions): Router {
     response.set('Cache-Control', 'no-store');
     response.json({ issuers: options.issuers, disclaimer: DISCLAIMER });
   });
+  const sandboxEhr = options.sandboxEhr ? files.get('ehr.html') : undefined;
+  if (sandboxEhr !== undefined) {
+    router.get('/', async (request, response) => {
+      // The page frames the app, and nobody frames the page.
+      const framing = policy.replace(/frame-ancestors .*$/, "frame-ancestors 'none'; frame-src 'self'");
+      response.set({ 'Content-Security-Policy': framing, 'Cache-Control': 'no-cache' });
+      await sendFile(request, response, 'ehr.html', sandboxEhr);
+    });
+  }
   router.get(/^\/app\/.*$/, async (request, response, next) => {
     const name = request.path === '/app/' ? 'index.html' : request.path.slice('/app/'.length);
     const file = files.get(name);

@@ -1,4 +1,9 @@
-/** The ScanReader port on a worker thread: one reading at a time, a deadline each, a fresh worker after a crash or a hang. */
+/**
+ * The ScanReader port on a worker thread: one reading at a time, a deadline each, a fresh worker after a crash or a hang. A
+ * thread is ended only when it hangs: ended in the middle of a run, ONNX Runtime takes the whole process with it (seen with
+ * onnxruntime-node 1.30), so that what nobody wants any more is read to its end and thrown away.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { ModelDescription, ScanReader, SeriesInput, SeriesReading, SystemHealth } from '../assessment/ports.ts';
 import { CancelledError, ConfigurationError, HemocastError, TransientError } from '../errors.ts';
@@ -12,6 +17,9 @@ export interface OnnxScanReaderOptions {
   /** Longest time for one reading before the worker is replaced, ms. */
   readonly deadlineMs?: number;
 }
+
+/** How long `close` waits for a reading that nobody wants any more, ms. */
+const CLOSE_WAIT_MS = 10_000;
 
 interface Pending {
   readonly id: number;
@@ -31,6 +39,9 @@ export class OnnxScanReader implements ScanReader {
   #unusable: string | undefined;
   #pending: Pending | undefined;
   #queue: Promise<unknown> = Promise.resolve();
+  /** Resolves when the thread has done with what it was last given, wanted or not. */
+  #idle: Promise<void> = Promise.resolve();
+  #becomeIdle: () => void = () => undefined;
   #lastId = 0;
   #closed = false;
 
@@ -69,6 +80,7 @@ export class OnnxScanReader implements ScanReader {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await Promise.race([this.#idle, pause(CLOSE_WAIT_MS, undefined, { ref: false })]);
     await this.#latest?.terminate();
   }
 
@@ -77,34 +89,30 @@ export class OnnxScanReader implements ScanReader {
     signal: AbortSignal,
     onStage: (stage: string, fraction: number) => void,
   ): Promise<SeriesReading> {
-    if (signal.aborted) throw new CancelledError();
+    await this.#idle;
+    if (signal.aborted || this.#closed) throw new CancelledError();
     await this.#ensureWorker();
     const worker = this.#worker!;
     const id = ++this.#lastId;
     const deadlineMs = this.#options.deadlineMs ?? 120_000;
     return new Promise<SeriesReading>((resolve, reject) => {
-      // ONNX Runtime cannot be interrupted: stopping means ending the thread.
-      const stop = (error: HemocastError): void => {
-        this.#settle(id, (pending) => pending.reject(error));
-        this.#worker = undefined;
+      // The deadline holds for an abandoned reading, too.
+      const timer = setTimeout(() => {
+        const message = `Reading the scan took longer than ${deadlineMs} ms.`;
+        this.#settle(id, (pending) => pending.reject(new TransientError('reading-timeout', message, { deadlineMs })));
+        if (this.#worker === worker) this.#worker = undefined;
         void worker.terminate();
         if (!this.#closed) void this.#ensureWorker().catch(() => undefined);
-      };
-      const timer = setTimeout(
-        () =>
-          stop(
-            new TransientError('reading-timeout', `Reading the scan took longer than ${deadlineMs} ms.`, {
-              deadlineMs,
-            }),
-          ),
-        deadlineMs,
-      );
-      const abort = (): void => stop(new CancelledError());
+      }, deadlineMs);
+      this.#idle = new Promise((done) => {
+        this.#becomeIdle = () => {
+          clearTimeout(timer);
+          done();
+        };
+      });
+      const abort = (): void => this.#settle(id, (pending) => pending.reject(new CancelledError()));
       signal.addEventListener('abort', abort, { once: true });
-      const finish = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', abort);
-      };
+      const finish = (): void => signal.removeEventListener('abort', abort);
       this.#pending = {
         id,
         onStage,
@@ -139,6 +147,7 @@ export class OnnxScanReader implements ScanReader {
     return new Promise((resolve, reject) => {
       const lost = (reason: string): void => {
         if (this.#worker === worker) this.#worker = undefined;
+        if (this.#latest === worker) this.#becomeIdle();
         const pending = this.#pending;
         if (pending) this.#settle(pending.id, ({ reject: fail }) => fail(new TransientError('reader-lost', reason)));
         reject(new ConfigurationError(reason));
@@ -146,6 +155,7 @@ export class OnnxScanReader implements ScanReader {
       worker.on('error', (error) => lost(`The reading worker ended: ${error.message}`));
       worker.on('exit', () => lost('The reading worker ended.'));
       worker.on('message', (message: FromWorker) => {
+        if (['reading', 'refused', 'failed'].includes(message.kind)) this.#becomeIdle();
         switch (message.kind) {
           case 'ready':
             this.#worker = worker;

@@ -102,7 +102,7 @@ async function settleStopped(reason: unknown, run: Run, { store }: RunParts): Pr
 async function settle(error: unknown, assessment: KeptAssessment, parts: RunParts): Promise<NextRun> {
   const { store, log } = parts;
   if (error instanceof CancelledError) {
-    await store.cancel(assessment.id);
+    await store.cancel(assessment.id, assessment.attempt);
     return null;
   }
   if (error instanceof ContentTakenError) return shareContent(error.contentKey, assessment, parts);
@@ -144,7 +144,8 @@ async function lookAgain(error: StudyIncompleteError, assessment: KeptAssessment
  */
 async function shareContent(contentKey: string, assessment: KeptAssessment, parts: RunParts): Promise<NextRun> {
   const holder = (await parts.store.findByContent(contentKey)).find(
-    ({ id, status }) => id !== assessment.id && ['created', 'active', 'completed'].includes(status),
+    ({ id, status, withdrawal }) =>
+      id !== assessment.id && withdrawal === null && ['created', 'active', 'completed'].includes(status),
   );
   if (holder?.status === 'completed' && holder.prediction && holder.executionProvider) {
     const { prediction, resources, executionProvider, flags, timings } = holder;

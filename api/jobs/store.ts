@@ -164,11 +164,20 @@ export class AssessmentStore implements AssessmentRecords {
     try {
       return await this.#change(
         `UPDATE hemocast.assessments SET status = 'created', attempt = attempt + 1, stage = NULL, progress = 0,
-           study_instance_uid = $3, patient_reference = $4, content_key = $5, supersedes = $6, model = $7::jsonb,
+           study_id = $8, study_instance_uid = $3, patient_reference = $4, content_key = $5, supersedes = $6, model = $7::jsonb,
            prediction = NULL, flags = '[]', refusal = NULL, error = NULL, resources = NULL, execution_provider = NULL, timings = '{}',
            updated_at = now(), waiting_since = NULL, looks = 0, retries = 0, interruptions = 0
          WHERE id = $1 AND attempt = $2 AND status IN ('refused', 'failed', 'cancelled') RETURNING ${COLUMNS}`,
-        [id, attempt, study.studyInstanceUid, study.patientReference, contentKey, supersedes, JSON.stringify(model)],
+        [
+          id,
+          attempt,
+          study.studyInstanceUid,
+          study.patientReference,
+          contentKey,
+          supersedes,
+          JSON.stringify(model),
+          study.reference.id,
+        ],
       );
     } catch (error) {
       if (isUniqueViolation(error)) return null;
@@ -243,11 +252,12 @@ export class AssessmentStore implements AssessmentRecords {
     );
   }
 
-  cancel(id: string): Promise<KeptAssessment | null> {
+  /** `attempt`: only this one; a request that began the work anew is not cancelled by an older run. */
+  cancel(id: string, attempt?: number): Promise<KeptAssessment | null> {
     return this.#change(
       `UPDATE hemocast.assessments SET status = 'cancelled', stage = NULL, interruptions = 0, updated_at = now()
-       WHERE id = $1 AND ${OPEN} RETURNING ${COLUMNS}`,
-      [id],
+       WHERE id = $1 AND ${OPEN} AND ($2::int IS NULL OR attempt = $2) RETURNING ${COLUMNS}`,
+      [id, attempt ?? null],
     );
   }
 

@@ -43,6 +43,30 @@ describe('A chart that contradicts the images', () => {
   );
 });
 
+describe('Images that the chart files under another patient as well', () => {
+  it('are refused there, and the result of the patient they belong to is not shown for the other', async () => {
+    const own = await hospital.finished((await hospital.assess('ImagingStudy/rivera-ana-ct')).body.id);
+    expect(own.status).toBe('completed');
+    const study = await hospital.fhir('ImagingStudy/rivera-ana-ct');
+    const wrong = { ...study, id: 'wrong-patient-ct', subject: { reference: 'Patient/lindqvist-maja' } };
+    const answer = await fetch(`${hospital.url}/sandbox/fhir/ImagingStudy/wrong-patient-ct`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/fhir+json' },
+      body: JSON.stringify(wrong),
+    });
+    expect(answer.status).toBe(201);
+    const { body } = await hospital.assess('ImagingStudy/wrong-patient-ct');
+    const refused = await hospital.finished(body.id);
+    expect(refused).toMatchObject({
+      status: 'refused',
+      refusal: { code: 'identity-conflict' },
+      imagingStudy: 'ImagingStudy/wrong-patient-ct',
+      patient: 'Patient/lindqvist-maja',
+    });
+    expect((await hospital.assess('ImagingStudy/rivera-ana-ct')).body).toEqual(own);
+  }, 60_000);
+});
+
 describe('A study that is still arriving', () => {
   it('waits for the announced number of images, and begins as soon as they are there', async () => {
     const study = 'ImagingStudy/silva-bento-ct';

@@ -8,7 +8,7 @@ import { decode as decodePng } from 'fast-png';
 import { parseInstance } from '../../api/dicom/parse.ts';
 import { repositoryRoot } from '../support/components.ts';
 import { measureStall } from '../support/event-loop.ts';
-import { ServiceProcess } from '../support/service-process.ts';
+import { pause, ServiceProcess } from '../support/service-process.ts';
 import type { AssessmentJson } from '../support/service-process.ts';
 
 const run = promisify(execFile);
@@ -203,6 +203,28 @@ describe('Someone who follows an assessment', () => {
     expect((await service.finished(again.body.id)).status).toBe('completed');
     expect(await total('RiskAssessment?subject=Patient/tanaka-hiro')).toBe(1);
   }, 90_000);
+});
+
+describe('Someone who cancels while the scan is read', () => {
+  it('stops that assessment and nothing else, however often', async () => {
+    for (let i = 0; i < 6; i++) {
+      const { body } = await service.assess('ImagingStudy/silva-bento-ct');
+      await untilStage(body.id, 'reading-scan');
+      await service.fetch(`/v1/assessments/${body.id}`, { method: 'DELETE' });
+    }
+    expect((await service.fetch('/health/live')).status).toBe(200);
+    const { body } = await service.assess('ImagingStudy/silva-bento-ct');
+    expect((await service.finished(body.id)).status).toBe('completed');
+  }, 90_000);
+
+  const untilStage = async (id: string, stage: string): Promise<void> => {
+    for (let i = 0; i < 2_000; i++) {
+      const assessment = (await (await service.fetch(`/v1/assessments/${id}`)).json()) as AssessmentJson;
+      if (assessment.stage === stage || assessment.status === 'completed') return;
+      await pause(5);
+    }
+    throw new Error(`"${stage}" was never reached.`);
+  };
 });
 
 describe('An administrator', () => {

@@ -31,12 +31,12 @@ async function assess(slug: string): Promise<AssessmentJson> {
   return assessment;
 }
 async function withdrawn(id: string): Promise<AssessmentJson> {
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 200; i++) {
     const assessment = (await (await service.fetch(`/v1/assessments/${id}`)).json()) as AssessmentJson;
     if (assessment.withdrawal !== null) return assessment;
     await pause(100);
   }
-  throw new Error('It still stands after 10 s.');
+  throw new Error('It still stands after 20 s.');
 }
 const statusesOf = ({ resources }: AssessmentJson): Promise<string[]> =>
   Promise.all(
@@ -52,6 +52,18 @@ describe('A written result is entered in error, with a Provenance that says why,
       'moreau-claire',
       'study-withdrawn',
       () => change('ImagingStudy/moreau-claire-ct', (study) => (study.status = 'entered-in-error')),
+    ],
+    [
+      'when the study is deleted',
+      'okafor-james',
+      'study-deleted',
+      () => write('DELETE', 'ImagingStudy/okafor-james-ct'),
+    ],
+    [
+      'when the study loses its Study Instance UID',
+      'lindqvist-maja',
+      'study-corrected',
+      () => change('ImagingStudy/lindqvist-maja-ct', (study) => (study.identifier = [])),
     ],
     [
       'when the thrombectomy turns out not to have been done',
@@ -106,9 +118,9 @@ describe('A result that was taken back', () => {
   }, 60_000);
 
   it('stands as long as only other things of the chart change', async () => {
-    const assessment = await assess('okafor-james');
-    await change('Patient/okafor-james', (patient) => (patient.telecom = [{ system: 'phone', value: '0' }]));
-    await change('ImagingStudy/okafor-james-ct', (study) => (study.description = 'CT HEAD'));
+    const assessment = await assess('rivera-ana');
+    await change('Patient/rivera-ana', (patient) => (patient.telecom = [{ system: 'phone', value: '0' }]));
+    await change('ImagingStudy/rivera-ana-ct', (study) => (study.description = 'CT HEAD'));
     await pause(1_500);
     const after = (await (await service.fetch(`/v1/assessments/${assessment.id}`)).json()) as AssessmentJson;
     expect(after.withdrawal).toBeNull();

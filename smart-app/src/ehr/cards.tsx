@@ -1,0 +1,46 @@
+import Markdown from 'react-markdown';
+import { reportOverride } from './cds.ts';
+import type { ShownCard } from './cds.ts';
+
+interface CardsProps {
+  readonly cards: readonly ShownCard[];
+  /** What to say where there is none. */
+  readonly silence: string;
+  readonly onOpenApp: () => void;
+  readonly onOverridden: (card: ShownCard) => void;
+}
+
+/** Cards as an EHR shows them: summary first, detail as Markdown, links, and the reasons to go on all the same. */
+export function Cards({ cards, silence, onOpenApp, onOverridden }: CardsProps) {
+  return (
+    <div className="cards" role="region" aria-label="Decision support" aria-live="polite">
+      {cards.length === 0 && <p className="quiet">{silence}</p>}
+      {cards.map((card) => (
+        <article key={card.uuid} className={`card ${card.indicator}`} data-card={card.uuid}>
+          <h3>{card.summary}</h3>
+          <div className="detail">
+            <Markdown>{card.detail ?? ''}</Markdown>
+          </div>
+          <p className="quiet">{card.source.label}</p>
+          <p className="actions">
+            {card.links?.map((link) => (
+              <button key={link.url} type="button" onClick={onOpenApp}>
+                {link.label}
+              </button>
+            ))}
+            {card.overrideReasons?.map((reason) => (
+              <button
+                key={reason.code}
+                type="button"
+                className="plain"
+                onClick={() => void reportOverride(card, reason).then(() => onOverridden(card))}
+              >
+                {reason.display ?? reason.code}
+              </button>
+            ))}
+          </p>
+        </article>
+      ))}
+    </div>
+  );
+}

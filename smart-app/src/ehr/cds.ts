@@ -1,0 +1,101 @@
+/** A CDS client (CDS Hooks 2.0.1): discovers the services, fills their prefetch templates, fires hooks and reports feedback. */
+import type { Bundle, MedicationRequest, ServiceRequest } from '@medplum/fhirtypes';
+import { search } from './fhir.ts';
+
+export type HookName = 'patient-view' | 'order-select' | 'order-sign';
+
+interface Service {
+  readonly hook: HookName;
+  readonly id: string;
+  readonly prefetch?: Readonly<Record<string, string>>;
+}
+
+export interface Card {
+  readonly uuid: string;
+  readonly summary: string;
+  readonly detail?: string;
+  readonly indicator: 'info' | 'warning' | 'critical';
+  readonly source: { readonly label: string; readonly url?: string };
+  readonly links?: readonly {
+    readonly label: string;
+    readonly url: string;
+    readonly type: string;
+    readonly appContext?: string;
+  }[];
+  readonly overrideReasons?: readonly { readonly system: string; readonly code: string; readonly display?: string }[];
+}
+
+/** A card with the service that gave it. */
+export interface ShownCard extends Card {
+  readonly service: string;
+}
+
+export type Order = MedicationRequest | ServiceRequest;
+
+let discovered: Promise<readonly Service[]> | undefined;
+
+async function discover(): Promise<readonly Service[]> {
+  const response = await fetch('/cds-services');
+  if (!response.ok) throw new Error(`The CDS services answered ${response.status}.`);
+  return ((await response.json()) as { services: Service[] }).services;
+}
+
+/** Calls every service of the hook; an answer that does not come is no reason to keep a clinician waiting. */
+export async function fireHook(
+  hook: HookName,
+  patientId: string,
+  orders: readonly Order[] = [],
+): Promise<readonly ShownCard[]> {
+  discovered ??= discover();
+  const services = (await discovered).filter((service) => service.hook === hook);
+  const answers = await Promise.all(services.map((service) => call(service, patientId, orders).catch(() => [])));
+  return answers.flat();
+}
+
+async function call(service: Service, patientId: string, orders: readonly Order[]): Promise<readonly ShownCard[]> {
+  const draftOrders: Bundle = {
+    resourceType: 'Bundle',
+    type: 'collection',
+    entry: orders.map((resource) => ({ resource })),
+  };
+  const context = {
+    userId: 'Practitioner/sandbox-clinician',
+    patientId,
+    ...(service.hook !== 'patient-view' && { draftOrders }),
+    ...(service.hook === 'order-select' && {
+      selections: orders.map(({ resourceType, id }) => `${resourceType}/${id}`),
+    }),
+  };
+  const prefetch = Object.fromEntries(
+    await Promise.all(
+      Object.entries(service.prefetch ?? {}).map(async ([key, template]) => [
+        key,
+        (await search(template.replaceAll('{{context.patientId}}', encodeURIComponent(patientId)))).bundle,
+      ]),
+    ),
+  );
+  const response = await fetch(`/cds-services/${service.id}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ hook: service.hook, hookInstance: crypto.randomUUID(), context, prefetch }),
+  });
+  if (!response.ok) return [];
+  const { cards } = (await response.json()) as { cards: Card[] };
+  return cards.map((card) => ({ ...card, service: service.id }));
+}
+
+export async function reportOverride(card: ShownCard, reason: { system: string; code: string }): Promise<void> {
+  const feedback = [
+    {
+      card: card.uuid,
+      outcome: 'overridden',
+      overrideReason: { reason },
+      outcomeTimestamp: new Date().toISOString(),
+    },
+  ];
+  await fetch(`/cds-services/${card.service}/feedback`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ feedback }),
+  });
+}

@@ -1,0 +1,53 @@
+/** The sandbox's FHIR server and DICOMweb archive, as this page's own backend. */
+import type { Bundle, Resource } from '@medplum/fhirtypes';
+
+const FHIR = '/sandbox/fhir';
+
+export interface SearchResult {
+  readonly bundle: Bundle;
+  readonly resources: readonly Resource[];
+}
+
+/** One page of a search; the sandbox's charts are small. */
+export async function search(query: string): Promise<SearchResult> {
+  const response = await fetch(`${FHIR}/${query}`, { headers: { accept: 'application/fhir+json' } });
+  if (!response.ok) throw new Error(`The chart answered ${response.status} to ${query}.`);
+  const bundle = (await response.json()) as Bundle;
+  return { bundle, resources: (bundle.entry ?? []).flatMap(({ resource }) => resource ?? []) };
+}
+
+export async function searchOf<T extends Resource>(
+  resourceType: T['resourceType'],
+  query: string,
+): Promise<readonly T[]> {
+  const { resources } = await search(`${resourceType}?${query}`);
+  return resources.filter((resource): resource is T => resource.resourceType === resourceType);
+}
+
+/** STOW-RS of whole files (PS3.18 10.5). */
+export async function storeDicom(files: readonly File[]): Promise<void> {
+  const boundary = `hemocast-${crypto.randomUUID()}`;
+  const parts = files.flatMap((file) => [`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`, file, '\r\n']);
+  const response = await fetch('/sandbox/dicomweb/studies', {
+    method: 'POST',
+    headers: {
+      'content-type': `multipart/related; type="application/dicom"; boundary=${boundary}`,
+      accept: 'application/dicom+json',
+    },
+    body: new Blob([...parts, `--${boundary}--\r\n`]),
+  });
+  if (!response.ok) throw new Error(`The archive stored not all of the files (${response.status}).`);
+}
+
+/** An EHR launch (SMART App Launch 2.2): the EHR keeps who and what, the app gets an opaque word for it. */
+export async function launchUrl(patient: string, imagingStudy?: string): Promise<string> {
+  const response = await fetch('/sandbox/launch', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ patient, ...(imagingStudy !== undefined && { imagingStudy }) }),
+  });
+  if (!response.ok) throw new Error(`The launch was refused (${response.status}).`);
+  const { launch } = (await response.json()) as { launch: string };
+  const iss = new URL(FHIR, location.origin).href;
+  return `/app/launch.html?${new URLSearchParams({ iss, launch }).toString()}`;
+}

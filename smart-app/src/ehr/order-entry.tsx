@@ -1,0 +1,71 @@
+import { useEffect, useState } from 'react';
+import { Cards } from './cards.tsx';
+import { fireHook } from './cds.ts';
+import type { ShownCard } from './cds.ts';
+import { CATALOG, toOrder } from './orders.ts';
+
+/** Order entry: choosing fires order-select, signing fires order-sign. Nothing is ordered for anyone. */
+export function OrderEntry({ patientId, onOpenApp }: { readonly patientId: string; readonly onOpenApp: () => void }) {
+  const [chosen, setChosen] = useState<number>();
+  const [cards, setCards] = useState<readonly ShownCard[]>([]);
+  const [said, setSaid] = useState('Choose an order: the decision support is asked while you choose.');
+
+  useEffect(() => {
+    setChosen(undefined);
+    setCards([]);
+    setSaid('Choose an order: the decision support is asked while you choose.');
+  }, [patientId]);
+
+  const fire = async (hook: 'order-select' | 'order-sign', index: number): Promise<void> => {
+    const shown = await fireHook(hook, patientId, [toOrder(CATALOG[index], patientId)]);
+    setCards(shown);
+    setSaid(
+      hook === 'order-select'
+        ? 'No card: nothing useful to say about this order.'
+        : 'Signed (in the sandbox nothing is ordered). No card: nothing useful to say.',
+    );
+  };
+  return (
+    <section aria-labelledby="orders">
+      <h2 id="orders">New order</h2>
+      <div className="order">
+        <label>
+          Order{' '}
+          <select
+            value={chosen ?? ''}
+            onChange={(event) => {
+              const index = Number(event.target.value);
+              setChosen(index);
+              void fire('order-select', index);
+            }}
+          >
+            <option value="" disabled>
+              choose …
+            </option>
+            {CATALOG.map(({ name }, index) => (
+              <option key={name} value={index}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button
+          type="button"
+          disabled={chosen === undefined}
+          onClick={() => chosen !== undefined && void fire('order-sign', chosen)}
+        >
+          Sign
+        </button>
+      </div>
+      <Cards
+        cards={cards}
+        silence={said}
+        onOpenApp={onOpenApp}
+        onOverridden={(card) => {
+          setCards((shown) => shown.filter(({ uuid }) => uuid !== card.uuid));
+          setSaid('Thank you. The reason was sent to the service.');
+        }}
+      />
+    </section>
+  );
+}
