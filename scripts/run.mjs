@@ -59,7 +59,11 @@ function buildSmartApp() {
   console.error('hemocast: building the app (vite build) ...');
   const vite = join(root, 'node_modules/vite/bin/vite.js');
   const options = ['build', 'smart-app', '--logLevel', 'error'];
-  const build = spawnSync(node, [vite, ...options], { cwd: root, env, stdio: ['ignore', 2, 2] });
+  const build = spawnSync(node, [vite, ...options], {
+    cwd: root,
+    env: { ...env, NODE_ENV: 'production' },
+    stdio: ['ignore', 2, 2],
+  });
   if (build.status !== 0) exit(build.status ?? 1);
 }
 

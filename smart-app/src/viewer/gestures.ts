@@ -1,5 +1,5 @@
-/** Wheel, mouse, touch and keys to actions of the view. Both panes speak to the one state. */
-import type { PresetName, ViewAction } from './view-state.ts';
+/** Wheel, mouse and touch to actions of the view. Both panes speak to the one state. */
+import type { ViewAction } from './view-state.ts';
 
 type Dispatch = (action: ViewAction) => void;
 
@@ -7,7 +7,6 @@ type Dispatch = (action: ViewAction) => void;
 const WHEEL_PX_PER_SLICE = 50;
 const SWIPE_PX_PER_SLICE = 12;
 const HU_PER_PX = 0.5;
-const PRESET_KEYS: Readonly<Record<string, PresetName>> = { 1: 'Brain', 2: 'Stroke', 3: 'Subdural', 4: 'Bone' };
 
 /** Listens on one pane; returns what ends it. */
 export function listenToPane(element: HTMLElement, dispatch: Dispatch): () => void {
@@ -77,37 +76,4 @@ function twoFingers(
 function pan(dx: number, dy: number, element: HTMLElement): ViewAction {
   const width = Math.max(1, element.clientWidth);
   return { kind: 'pan', byX: dx / width, byY: dy / width };
-}
-
-/** The action of a key, or undefined for keys that are not the viewer's. */
-export function keyAction(
-  event: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' | 'altKey'>,
-): ViewAction | undefined {
-  if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
-  if (event.key in PRESET_KEYS) return { kind: 'preset', name: PRESET_KEYS[event.key] };
-  switch (event.key) {
-    case 'ArrowUp':
-      return { kind: 'scroll', by: 1 }; // upward in the head
-    case 'ArrowDown':
-      return { kind: 'scroll', by: -1 };
-    case 'PageUp':
-      return { kind: 'scroll', by: 5 };
-    case 'PageDown':
-      return { kind: 'scroll', by: -5 };
-    case 'Home':
-      return { kind: 'slice', to: 0 };
-    case 'End':
-      return { kind: 'slice', to: Infinity };
-    case '+':
-    case '=':
-      return { kind: 'zoom', factor: 1.25 };
-    case '-':
-      return { kind: 'zoom', factor: 0.8 };
-    case 'd':
-      return { kind: 'difference' };
-    case 'r':
-      return { kind: 'reset' };
-    default:
-      return undefined;
-  }
 }

@@ -102,8 +102,8 @@ export class Panes {
     viewport.setCamera({ scale: (viewport.canvas.height * rowSpacingMm) / paneMm });
     viewport.setCamera({
       focalPoint: [
-        ((columns - 1) / 2) * columnSpacingMm - panX * paneMm,
-        ((rows - 1) / 2) * rowSpacingMm - panY * paneMm,
+        (columns / 2) * columnSpacingMm - panX * paneMm,
+        (rows / 2) * rowSpacingMm - panY * paneMm,
         this.#slice,
       ],
     });
@@ -124,13 +124,13 @@ export class Panes {
     }
   }
 
-  /** Where the slice lies in the pane, CSS pixels. */
+  /** Where the slice lies in the pane, CSS pixels. The CPU path's plane counts from the edge of the first voxel, not its centre. */
   frame(side: Side): { left: number; top: number; width: number; height: number } {
     const { rows, columns, rowSpacingMm, columnSpacingMm } = this.#pair.geometry;
     const viewport = this.#viewport(side);
     const at = (column: number, row: number): Types.Point2 =>
       viewport.worldToCanvas([column * columnSpacingMm, row * rowSpacingMm, this.#slice]);
-    const [[left, top], [right, bottom]] = [at(-0.5, -0.5), at(columns - 0.5, rows - 0.5)];
+    const [[left, top], [right, bottom]] = [at(0, 0), at(columns, rows)];
     return { left, top, width: right - left, height: bottom - top };
   }
 

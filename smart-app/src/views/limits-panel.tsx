@@ -20,11 +20,8 @@ export function LimitsPanel({
     <section className="panel limits" aria-labelledby="limits-heading">
       <h2 id="limits-heading">Limits of this result</h2>
       <ul>
-        {forecast.limits.map((limit) => (
-          <li key={limit}>{limit}</li>
-        ))}
-        {notes.map((note) => (
-          <li key={note}>{note}</li>
+        {[...new Set([...forecast.limits, ...notes])].map((text) => (
+          <li key={text}>{text}</li>
         ))}
         {missing.length > 0 && <li>Could not be read from the EHR: {missing.join(', ')}.</li>}
       </ul>

@@ -31,7 +31,7 @@ export function OriginPanel({
         <details>
           <summary>Method and training data</summary>
           <p>{forecast.method}</p>
-          {model?.notes.map((note) => (
+          {[...new Set(model?.notes)].map((note) => (
             <p key={note}>{note}</p>
           ))}
         </details>

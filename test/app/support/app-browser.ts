@@ -24,6 +24,7 @@ export function buildApp(): void {
   const vite = join(repositoryRoot, 'node_modules/vite/bin/vite.js');
   const build = spawnSync(process.execPath, [vite, 'build', 'smart-app', '--logLevel', 'error'], {
     cwd: repositoryRoot,
+    env: { ...process.env, NODE_ENV: 'production' }, // Jest's own would bundle React's development build
   });
   if (build.status !== 0) throw new Error(`The app could not be built:\n${build.stderr.toString()}`);
 }

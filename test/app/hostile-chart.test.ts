@@ -1,0 +1,173 @@
+/** Charts that attack their reader, and two patients on one screen. */
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { describeWith } from '../support/components.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import {
+  buildApp,
+  changeResource,
+  forecastsOf,
+  launchedState,
+  openApp,
+  openChromium,
+  putResource,
+  stateOf,
+} from './support/app-browser.ts';
+
+/** Ways in which text has become script or a request elsewhere; each would set `hit` or call the address. */
+const PAYLOADS = [
+  '<script>window.hit=1</script>',
+  '<img src=x onerror=window.hit=1>',
+  '<svg/onload=window.hit=1>',
+  '"><img src=https://evil.test/a onerror=window.hit=1>',
+  "';window.hit=1;//",
+  'javascript:window.hit=1',
+  '</script><script>window.hit=1</script>',
+  '<iframe srcdoc="<script>parent.hit=1</script>"></iframe>',
+  '<link rel=stylesheet href=https://evil.test/a.css>',
+  '<style>@import "https://evil.test/b.css"</style>',
+  '<a href="javascript:window.hit=1" autofocus onfocus=window.hit=1>x</a>',
+  '{{constructor.constructor("window.hit=1")()}}',
+  '<math><mtext><table><mglyph><style><img src=x onerror=window.hit=1>',
+  '![x](https://evil.test/c.png)',
+  '\u202Egnp.exe<details open ontoggle=window.hit=1>',
+];
+const HOSTILE = PAYLOADS.join(' ');
+
+describeWith('Chromium', 'A chart that attacks its reader', () => {
+  let service: ServiceProcess;
+  let browser: Browser;
+  beforeAll(async () => {
+    buildApp();
+    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await service?.stopAndForget();
+  });
+
+  it('runs nothing and calls nobody, whatever stands in its text', async () => {
+    const patient = 'lindqvist-maja';
+    const [risk] = await forecastsOf(service, patient);
+    await changeResource(service, `Patient/${patient}`, (resource) => {
+      resource.name = [{ use: 'official', family: HOSTILE, given: PAYLOADS, text: HOSTILE }];
+      resource.identifier[0].value = HOSTILE;
+    });
+    await changeResource(service, `ImagingStudy/${patient}-ct`, (resource) => void (resource.description = HOSTILE));
+    await changeResource(service, `RiskAssessment/${risk.id}`, (resource) => {
+      resource.method.text = HOSTILE;
+      resource.prediction[0].rationale = HOSTILE;
+      for (const payload of PAYLOADS)
+        resource.note.push({ text: payload }, { text: `Limit of this result (x): ${payload}` });
+    });
+    for (const { reference } of risk.basis.slice(1)) {
+      await changeResource(service, reference, (resource) => {
+        resource.method.text = HOSTILE;
+        delete resource.valueQuantity;
+        delete resource.valueCodeableConcept;
+        delete resource.valueBoolean;
+        resource.dataAbsentReason = { text: HOSTILE };
+      });
+    }
+    await changeResource(service, risk.performer.reference, (resource) => {
+      resource.deviceName[0].name = HOSTILE;
+      resource.version[0].value = HOSTILE;
+      for (const note of resource.note) note.text = HOSTILE;
+    });
+    await putResource(service, {
+      ...(await service.fhir(`ImagingStudy/${patient}-ct`)),
+      id: `${patient}-later`,
+      started: '2026-04-01T09:00:00Z',
+    });
+
+    const { page, requested, complaints, close } = await openApp(browser, service, patient);
+    await stateOf(page, 'current');
+    await page.locator('.findings dd').first().waitFor();
+    await page.getByText('A newer CT is in the chart').waitFor();
+    await page.evaluate('document.querySelectorAll("details").forEach((element) => { element.open = true })');
+    // The hostile identifier is not that of the images: they are not this patient's until someone has looked.
+    await page.getByText('The initial CT cannot be shown').waitFor();
+    const text = await page.locator('#app').innerText();
+    for (const payload of PAYLOADS) expect(text.toLowerCase()).toContain(payload.toLowerCase().slice(0, 30));
+    expect(await page.evaluate('window.hit')).toBeUndefined();
+    expect(
+      await page.evaluate(
+        'document.querySelectorAll("#app script, #app iframe, #app link, #app style, #app img").length',
+      ),
+    ).toBe(0);
+    expect(requested.filter((url) => !url.startsWith(`${service.url}/`))).toEqual([]);
+    expect(complaints.filter((complaint) => !complaint.includes('status of 422'))).toEqual([]);
+    await close();
+  });
+
+  it('is held against the patient of the launch: another’s forecast is left out, and said so', async () => {
+    const { page, context, close } = await openApp(browser, service, 'okafor-james');
+    const foreign = await service.fhir('RiskAssessment?subject=Patient/rivera-ana');
+    await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ json: foreign }));
+    await page.reload();
+    await page.getByText('of another patient; left out here').waitFor();
+    expect(await page.locator('[data-testid="risk"]').count()).toBe(0);
+    await context.route('**/sandbox/fhir/Patient/**', async (route) =>
+      route.fulfill({ json: await service.fhir('Patient/rivera-ana') }),
+    );
+    await page.reload();
+    await page.getByText('The EHR answered with another patient').waitFor();
+    expect(await page.locator('body').innerText()).not.toContain('RIVERA');
+    await close();
+  });
+
+  it('never mixes two patients in two tabs or in two frames of one window, also when one is read again', async () => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const one = await openApp(browser, service, 'rivera-ana', { context });
+    const two = await openApp(browser, service, 'okafor-james', { context });
+    await stateOf(one.page, 'current');
+    await two.page.waitForSelector('main[data-state^="none-"]');
+    await Promise.all([one.page.reload(), two.page.reload()]);
+    await stateOf(one.page, 'current');
+    expect(await one.page.locator('h1').innerText()).toContain('RIVERA');
+    expect(await two.page.locator('h1').innerText()).toContain('OKAFOR');
+    await context.close();
+
+    const window = await browser.newContext();
+    const page = await window.newPage();
+    await page.goto(`${service.url}/app/config.json`);
+    await page.route(`${service.url}/app/frames`, (route) =>
+      route.fulfill({
+        contentType: 'text/html',
+        body: ['rivera-ana', 'okafor-james']
+          .map((id) => `<iframe name="${id}" src="/app/index.html?state=${id}-state"></iframe>`)
+          .join(''),
+      }),
+    );
+    for (const id of ['rivera-ana', 'okafor-james']) {
+      const state = JSON.stringify(JSON.stringify(launchedState(service, id)));
+      await page.evaluate(`sessionStorage.setItem('${id}-state', ${state})`);
+    }
+    await page.goto(`${service.url}/app/frames`);
+    const nameIn = (id: string): Promise<string> => page.frame(id)!.locator('.who h1').innerText();
+    await page.frame('rivera-ana')!.waitForSelector('main[data-state="current"]');
+    await page.frame('okafor-james')!.waitForSelector('main[data-state^="none-"]');
+    await page.frame('rivera-ana')!.evaluate('location.reload()');
+    await page.waitForTimeout(300);
+    await page.frame('rivera-ana')!.waitForSelector('main[data-state="current"]');
+    expect(await nameIn('rivera-ana')).toContain('RIVERA');
+    expect(await nameIn('okafor-james')).toContain('OKAFOR');
+    await window.close();
+  });
+
+  it('opens for no EHR that is not listed, and without a launch for nobody', async () => {
+    const page = await browser.newPage();
+    const requested: string[] = [];
+    page.on('request', (request) => void requested.push(request.url()));
+    await page.goto(`${service.url}/app/launch.html?iss=${encodeURIComponent('https://evil.test/fhir')}&launch=1`);
+    await page.getByText('not on the list').waitFor();
+    await page.goto(
+      `${service.url}/app/launch.html?fhirServiceUrl=${encodeURIComponent(service.url)}%2Fsandbox%2Ffhir&patientId=rivera-ana`,
+    );
+    await page.getByText('parameters that a SMART launch does not have').waitFor();
+    await page.goto(`${service.url}/app/index.html`);
+    await page.getByText('hemocast was not opened').waitFor();
+    expect(requested.filter((url) => !url.startsWith(`${service.url}/`))).toEqual([]);
+    await page.close();
+  });
+});

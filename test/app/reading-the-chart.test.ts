@@ -1,0 +1,171 @@
+/** What the app makes of the chart: round trips through the service's own mappings, and charts that someone else wrote. */
+import { describe, expect, it } from '@jest/globals';
+import { toObservation } from '../../api/ehr/observation.ts';
+import { toRiskAssessment } from '../../api/ehr/risk-assessment.ts';
+import { FINDING_KEYS } from '../../api/ehr/ids.ts';
+import { toFindings } from '../../smart-app/src/chart/findings.ts';
+import { chooseForecast, toForecast } from '../../smart-app/src/chart/forecast.ts';
+import type { Forecast } from '../../smart-app/src/chart/forecast.ts';
+import { dateTimeText } from '../../smart-app/src/chart/fhir-text.ts';
+import { toPatientSummary } from '../../smart-app/src/chart/patient.ts';
+import { newerThan, toStudies } from '../../smart-app/src/chart/studies.ts';
+import { toWork } from '../../smart-app/src/chart/work.ts';
+import type { Assessment } from '../../smart-app/src/chart/work.ts';
+import { written as writeExample } from '../ehr/support/written.ts';
+
+const written = await writeExample();
+const { patientReference } = written.report.study;
+const resource = toRiskAssessment(written);
+
+describe('A forecast read back from the chart', () => {
+  it('says what the service wrote: number, interval, base rate, bands, window and limits', () => {
+    const forecast = toForecast(resource, patientReference) as Forecast;
+    const { prediction } = written.report.reading;
+    const interval = prediction.probabilityInterval!;
+    expect(forecast.probabilityPercent).toBe(resource.prediction![0].probabilityDecimal);
+    expect(forecast.band).toBe(prediction.riskBand);
+    expect(forecast.interval!.lowPercent / 100).toBeCloseTo(interval.low, 3);
+    expect(forecast.interval!.highPercent / 100).toBeCloseTo(interval.high, 3);
+    expect(forecast.interval!.levelPercent / 100).toBeCloseTo(interval.level, 3);
+    expect(forecast.interval!.method).toBe(interval.method);
+    expect(forecast.assumedPrevalencePercent! / 100).toBeCloseTo(prediction.assumedPrevalence, 3);
+    expect(forecast.bandBounds!.highPercent / 100).toBeCloseTo(prediction.riskBandBounds.high, 3);
+    expect(forecast.limits).toEqual(written.report.flags.map(({ message }) => message));
+    expect(forecast.studyReference).toBe(`ImagingStudy/${written.report.study.reference.id}`);
+    expect(forecast.observationReferences).toHaveLength(FINDING_KEYS.length);
+  });
+
+  it('is read back as superseding the one it supersedes', () => {
+    const revised = toRiskAssessment({
+      ...written,
+      report: { ...written.report, revision: 2, supersedes: 'RiskAssessment/a' },
+    });
+    expect((toForecast(revised, patientReference) as Forecast).supersedes).toBe('RiskAssessment/a');
+  });
+
+  it('of another patient is never a forecast of this one', () => {
+    expect(toForecast(resource, 'Patient/someone-else')).toBe('foreign');
+    const absolute = { ...resource, subject: { reference: `https://ehr.example/fhir/${patientReference}` } };
+    expect(toForecast(absolute, patientReference)).toMatchObject({ status: 'preliminary' });
+  });
+
+  it.each([71.4, 0, 100])('keeps a stated %s %%', (probabilityDecimal) => {
+    const changed = { ...resource, prediction: [{ ...resource.prediction![0], probabilityDecimal }] };
+    expect((toForecast(changed, patientReference) as Forecast).probabilityPercent).toBe(probabilityDecimal);
+  });
+
+  it.each([-1, 100.1, Number.NaN, '71', null])('shows no number where the chart states %s', (probabilityDecimal) => {
+    const changed = { ...resource, prediction: [{ ...resource.prediction![0], probabilityDecimal }] };
+    expect((toForecast(changed, patientReference) as Forecast).probabilityPercent).toBeUndefined();
+  });
+
+  it.each([
+    null,
+    1,
+    'text',
+    {},
+    { resourceType: 'RiskAssessment' },
+    { resourceType: 'RiskAssessment', id: 'x', code: 7 },
+  ])('is not made of %j', (value) => expect(toForecast(value, patientReference)).toBeUndefined());
+});
+
+describe('The measurements', () => {
+  it('are shown with value and unit, or with the reason why there is none', () => {
+    const findings = toFindings(
+      FINDING_KEYS.map((key) => toObservation(written, key)),
+      patientReference,
+    );
+    expect(findings.map(({ key }) => key)).toEqual([...FINDING_KEYS]);
+    for (const { value, absentReason } of findings) expect(value === undefined).toBe(absentReason !== undefined);
+    expect(findings[0].value).toMatch(/^[\d.]+ mL$/);
+  });
+
+  it('of another patient and withdrawn ones are left out', () => {
+    const observation = toObservation(written, 'side');
+    expect(toFindings([observation], 'Patient/other')).toEqual([]);
+    expect(toFindings([{ ...observation, status: 'entered-in-error' }], patientReference)).toEqual([]);
+  });
+});
+
+describe('Which forecast counts', () => {
+  const forecast = (id: string, madeAt: string, more: Partial<Forecast> = {}): Forecast => ({
+    ...(toForecast(resource, patientReference) as Forecast),
+    reference: `RiskAssessment/${id}`,
+    madeAt,
+    ...more,
+  });
+  const old = forecast('old', '2026-01-01T00:00:00Z');
+  const revised = forecast('new', '2026-01-02T00:00:00Z', { supersedes: 'RiskAssessment/old' });
+
+  it('is the newest that is neither superseded nor withdrawn', () => {
+    expect(chooseForecast([old, revised])).toMatchObject({ shown: revised, standing: 'current', current: revised });
+    const withdrawn = { ...revised, status: 'entered-in-error' };
+    expect(chooseForecast([old, withdrawn])).toMatchObject({ shown: old, standing: 'current' });
+    expect(chooseForecast([{ ...old, status: 'entered-in-error' }]).shown).toBeUndefined();
+  });
+
+  it('stays said where an older one was asked for', () => {
+    expect(chooseForecast([revised, old], old.reference)).toMatchObject({
+      shown: old,
+      standing: 'superseded',
+      current: revised,
+    });
+  });
+
+  it('is not changed by a card that names what this chart does not hold', () => {
+    expect(chooseForecast([old], 'RiskAssessment/of-someone-else')).toMatchObject({ shown: old, standing: 'current' });
+  });
+});
+
+describe('The rest of the chart', () => {
+  it('gives times on the clock they were written with, zone stated', () => {
+    expect(dateTimeText('2026-03-10T01:05:00+01:00')).toBe('10 Mar 2026, 01:05 (UTC+01:00)');
+    expect(dateTimeText('2026-03-10T01:05:00.250Z')).toBe('10 Mar 2026, 01:05 (UTC)');
+    expect(dateTimeText('2026-03')).toBe('Mar 2026');
+    expect(dateTimeText('yesterday')).toBeUndefined();
+  });
+
+  it('shows no other patient than the launch’s', () => {
+    const patient = {
+      resourceType: 'Patient',
+      id: 'a',
+      name: [{ family: 'Doe', given: ['Jane'] }],
+      birthDate: '1955-06-15',
+    };
+    expect(toPatientSummary(patient, 'Patient/b', new Date(2026, 0, 1))).toBeUndefined();
+    expect(toPatientSummary(patient, 'Patient/a', new Date(2026, 5, 14))).toMatchObject({
+      name: 'DOE, Jane',
+      ageYears: 70,
+    });
+    expect(toPatientSummary(patient, 'Patient/a', new Date(2026, 5, 15))).toMatchObject({ ageYears: 71 });
+  });
+
+  it('knows a CT begun after the one a forecast rests on, across time zones', () => {
+    const study = (id: string, started: string, code = 'CT'): object => ({
+      resourceType: 'ImagingStudy',
+      id,
+      status: 'available',
+      subject: { reference: 'Patient/a' },
+      modality: [{ code }],
+      started,
+    });
+    const first = study('first', '2026-03-10T01:05:00+01:00');
+    const studies = (...more: object[]): ReturnType<typeof toStudies> => toStudies([first, ...more], 'Patient/a');
+    expect(newerThan(studies(study('later', '2026-03-10T00:30:00Z')), 'ImagingStudy/first')?.reference).toBe(
+      'ImagingStudy/later',
+    );
+    expect(newerThan(studies(study('earlier', '2026-03-10T01:30:00+03:00')), 'ImagingStudy/first')).toBeUndefined();
+    expect(newerThan(studies(study('mr', '2026-03-11T00:30:00Z', 'MR')), 'ImagingStudy/first')).toBeUndefined();
+    expect(newerThan(studies(), undefined)).toBeUndefined();
+  });
+
+  it('follows the newest work of this patient only', () => {
+    const item = (more: object): Assessment =>
+      ({ status: 'active', patient: 'Patient/a', updatedAt: '2026-01-01T00:00:00Z', ...more }) as Assessment;
+    expect(toWork([item({ patient: 'Patient/b' })], 'Patient/a').kind).toBe('idle');
+    expect(toWork([item({}), item({ status: 'refused', updatedAt: '2026-01-02T00:00:00Z' })], 'Patient/a').kind).toBe(
+      'refused',
+    );
+    expect(toWork([item({ status: 'cancelled' })], 'Patient/a').kind).toBe('idle');
+  });
+});

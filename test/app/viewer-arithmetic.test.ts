@@ -1,0 +1,84 @@
+/** The viewer's numbers, by hand: windows, the linked view, the difference, and the generated image's pixels. */
+import { describe, expect, it } from '@jest/globals';
+import { DARKER_RGB, DENSER_RGB, opacityOf, paintDifference } from '../../smart-app/src/viewer/difference.ts';
+import {
+  initialView,
+  openingSlice,
+  presetOf,
+  PRESETS,
+  reduceView,
+  voiRange,
+} from '../../smart-app/src/viewer/view-state.ts';
+import type { ViewAction, ViewState } from '../../smart-app/src/viewer/view-state.ts';
+import { keyAction } from '../../smart-app/src/viewer/keys.ts';
+
+const reduce = (state: ViewState, ...actions: ViewAction[]): ViewState =>
+  actions.reduce((current, action) => reduceView(current, action, 30, 12), state);
+
+describe('Windows', () => {
+  it('are those of stroke imaging', () => {
+    expect(PRESETS).toEqual({
+      Brain: { width: 80, center: 40 },
+      Stroke: { width: 40, center: 40 },
+      Subdural: { width: 200, center: 70 },
+      Bone: { width: 1800, center: 400 },
+    });
+  });
+
+  it('map center and width to black and white as PS3.3 C.11.2.1.2.1 does', () => {
+    // c - 0.5 - (w - 1) / 2 = 40 - 0.5 - 39.5 = 0; c - 0.5 + (w - 1) / 2 = 79
+    expect(voiRange({ center: 40, width: 80 })).toEqual({ lower: 0, upper: 79 });
+  });
+
+  it('cannot become empty or leave the scale of CT', () => {
+    const narrow = reduce(initialView(12), { kind: 'window', byWidth: -5000, byCenter: -9000 });
+    expect([narrow.width, narrow.center]).toEqual([2, -1000]);
+    expect(presetOf(narrow)).toBeUndefined();
+    expect(presetOf(reduce(narrow, { kind: 'preset', name: 'Bone' }))).toBe('Bone');
+  });
+});
+
+describe('The linked view', () => {
+  it('opens at the slice with the most hyperdense volume, else in the middle', () => {
+    expect(openingSlice(4, [0, 0.2, 1.4, 0.3])).toBe(2);
+    expect(openingSlice(5, [0, 0, 0, 0, 0])).toBe(2);
+    expect(openingSlice(5, null)).toBe(2);
+  });
+
+  it('stays within the stack and returns to where it opened', () => {
+    const top = reduce(initialView(12), { kind: 'scroll', by: 99 });
+    expect(top.slice).toBe(29);
+    expect(reduce(top, { kind: 'scroll', by: 1 }).slice).toBe(29);
+    expect(reduce(top, { kind: 'slice', to: -Infinity }).slice).toBe(0);
+    expect(reduce(top, { kind: 'zoom', factor: 3 }, { kind: 'difference' }, { kind: 'reset' })).toEqual(
+      initialView(12),
+    );
+  });
+
+  it('goes up the head with the arrow up, and leaves the browser its own shortcuts', () => {
+    const key = (name: string, more = {}): ViewAction | undefined =>
+      keyAction({ key: name, ctrlKey: false, metaKey: false, altKey: false, ...more });
+    expect(key('ArrowUp')).toEqual({ kind: 'scroll', by: 1 });
+    expect(key('2')).toEqual({ kind: 'preset', name: 'Stroke' });
+    expect(key('d')).toEqual({ kind: 'difference' });
+    expect(key('r', { ctrlKey: true })).toBeUndefined();
+    expect(key('Tab')).toBeUndefined();
+  });
+});
+
+describe('The difference', () => {
+  it('is orange where the generated CT is denser, blue where it is darker, and nothing near zero', () => {
+    const rgba = new Uint8ClampedArray(16);
+    paintDifference(Int16Array.of(30, 60, 30, 30), Int16Array.of(70, 20, 34, 25), rgba);
+    expect([...rgba.subarray(0, 4)]).toEqual([...DENSER_RGB, 204]); // 0.8 x 255
+    expect([...rgba.subarray(4, 8)]).toEqual([...DARKER_RGB, 204]);
+    expect([rgba[11], rgba[15]]).toEqual([0, 0]); // +4 and -5 HU
+    expect(opacityOf(20)).toBeCloseTo(0.4);
+  });
+
+  it('says nothing about air, bone and the label in the pixels', () => {
+    const rgba = new Uint8ClampedArray(12);
+    paintDifference(Int16Array.of(-1000, 900, 40), Int16Array.of(80, 60, -1024), rgba);
+    expect([rgba[3], rgba[7], rgba[11]]).toEqual([0, 0, 0]);
+  });
+});
