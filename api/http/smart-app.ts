@@ -68,7 +68,10 @@ export function smartAppRoutes(options: SmartAppOptions): Router {
   });
   const sandboxEhr = options.sandboxEhr ? files.get('ehr.html') : undefined;
   if (sandboxEhr !== undefined) {
+    const { host, origin } = new URL(options.issuers[0].iss);
     router.get('/', async (request, response) => {
+      // Under another name of this machine the app would be of another origin than its EHR.
+      if (request.get('host') !== host) return response.redirect(`${origin}/`);
       // The page frames the app, and nobody frames the page.
       const framing = policy.replace(/frame-ancestors .*$/, "frame-ancestors 'none'; frame-src 'self'");
       response.set({ 'Content-Security-Policy': framing, 'Cache-Control': 'no-cache' });

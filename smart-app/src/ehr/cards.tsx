@@ -3,6 +3,8 @@ import { reportOverride } from './cds.ts';
 import type { ShownCard } from './cds.ts';
 
 interface CardsProps {
+  /** Of what the cards speak, for screen readers. */
+  readonly about: string;
   readonly cards: readonly ShownCard[];
   /** What to say where there is none. */
   readonly silence: string;
@@ -11,9 +13,9 @@ interface CardsProps {
 }
 
 /** Cards as an EHR shows them: summary first, detail as Markdown, links, and the reasons to go on all the same. */
-export function Cards({ cards, silence, onOpenApp, onOverridden }: CardsProps) {
+export function Cards({ about, cards, silence, onOpenApp, onOverridden }: CardsProps) {
   return (
-    <div className="cards" role="region" aria-label="Decision support" aria-live="polite">
+    <div className="cards" role="region" aria-label={`Decision support for ${about}`} aria-live="polite">
       {cards.length === 0 && <p className="quiet">{silence}</p>}
       {cards.map((card) => (
         <article key={card.uuid} className={`card ${card.indicator}`} data-card={card.uuid}>

@@ -77,6 +77,7 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
         </button>
       </p>
       <Cards
+        about="the chart"
         cards={cards}
         silence="Decision support has nothing to say about this chart."
         onOpenApp={() => onLaunch()}

@@ -58,6 +58,7 @@ export function OrderEntry({ patientId, onOpenApp }: { readonly patientId: strin
         </button>
       </div>
       <Cards
+        about="the order"
         cards={cards}
         silence={said}
         onOpenApp={onOpenApp}

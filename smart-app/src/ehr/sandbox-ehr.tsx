@@ -56,16 +56,16 @@ export function SandboxEhr() {
       <header>
         <h1>Sandbox EHR - simulated patients</h1>
         <p className="label">{DISCLAIMER}</p>
+        <ol className="path" aria-label="Four steps to try">
+          <li>Choose a patient and read the chart.</li>
+          <li>Open hemocast from it.</li>
+          <li>Write an order: enoxaparin, say.</li>
+          <li>Upload a head CT of your own.</li>
+        </ol>
+        <p role="status" className="message">
+          {message}
+        </p>
       </header>
-      <ol className="path" aria-label="Four steps to try">
-        <li>Choose a patient and read the chart.</li>
-        <li>Open hemocast from it.</li>
-        <li>Write an order: enoxaparin, say.</li>
-        <li>Upload a head CT of your own.</li>
-      </ol>
-      <p role="status" className="message">
-        {message}
-      </p>
       <div className="columns">
         <nav aria-label="Patients">
           <h2>Patients</h2>

@@ -1,0 +1,94 @@
+/** The whole loop in two minutes of clicking: the sandbox EHR at `/`, in Chromium. */
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { createRequire } from 'node:module';
+import type { Browser, Page } from 'playwright-core';
+import { describeWith } from '../support/components.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import { buildApp, openChromium } from './support/app-browser.ts';
+
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+describeWith('Chromium', 'The sandbox EHR', () => {
+  let service: ServiceProcess;
+  let browser: Browser;
+  let page: Page;
+  const complaints: string[] = [];
+  const requested: string[] = [];
+
+  beforeAll(async () => {
+    buildApp();
+    service = await ServiceProcess.start();
+    browser = await openChromium();
+    page = await browser.newPage({ viewport: { width: 1500, height: 950 } });
+    page.on('pageerror', (error) => void complaints.push(error.message));
+    page.on('console', (message) => void (message.type() === 'error' && complaints.push(message.text())));
+    page.on('request', (request) => void requested.push(request.url()));
+    await page.goto(service.url);
+  }, 180_000);
+  afterAll(async () => {
+    await browser.close();
+    await service.stopAndForget();
+  });
+
+  const cardOf = (region: string) =>
+    page.locator('section', { has: page.getByRole('heading', { name: region }) }).locator('article');
+
+  it('shows the patients with what is known of them', async () => {
+    await page.getByRole('button', { name: /Lindqvist/ }).waitFor();
+    expect(await page.getByRole('button', { name: /Lindqvist/ }).innerText()).toMatch(/\d+ % high/);
+    expect(await page.getByRole('button', { name: /Moreau/ }).innerText()).toContain('not assessed');
+  }, 30_000);
+
+  it('shows the forecast as a card when the chart is opened, and when an anticoagulant is signed', async () => {
+    await page.getByRole('button', { name: /Lindqvist/ }).click();
+    await cardOf('Lindqvist-Sim').first().waitFor();
+    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
+    await page.getByRole('button', { name: 'Sign' }).click();
+    const card = cardOf('New order').first();
+    await card.waitFor();
+    expect(await card.innerText()).toMatch(/Hemorrhage within 72 h after thrombectomy: \d+ % \(high\)/);
+    expect(await card.innerText()).toContain('not a medical device');
+  }, 30_000);
+
+  it('is silent about a drug that has nothing to do with bleeding', async () => {
+    await page.getByRole('combobox').selectOption({ label: 'Acetaminophen 500 mg oral' });
+    await page.getByText('No card: nothing useful to say about this order.').waitFor();
+    expect(await cardOf('New order').count()).toBe(0);
+  }, 30_000);
+
+  it('sends the reason why a card was overridden, and the service counts it', async () => {
+    await page.getByRole('combobox').selectOption({ label: 'Aspirin 81 mg oral' });
+    await page.getByRole('button', { name: 'Sign' }).click();
+    await cardOf('New order').getByRole('button', { name: 'Already considered' }).click();
+    await page.getByText('The reason was sent to the service.').waitFor();
+    expect(await (await service.fetch('/metrics')).text()).toMatch(/reason="already-considered"[^\n]* 1$/m);
+  }, 30_000);
+
+  it('launches the app in a panel by an EHR launch: the risk of this patient, beside both CTs', async () => {
+    await page.getByRole('button', { name: 'Open hemocast' }).click();
+    const app = page.frameLocator('iframe[title="hemocast"]');
+    await app.getByText('LINDQVIST-SIM, Maja').waitFor({ timeout: 30_000 });
+    await app.getByText('high risk').waitFor();
+    await app.getByText('AI-generated follow-up CT').first().waitFor();
+  }, 60_000);
+
+  it('has no accessibility violation that axe finds', async () => {
+    const context = await browser.newContext({ bypassCSP: true, viewport: { width: 1500, height: 950 } });
+    const other = await context.newPage();
+    await other.goto(service.url);
+    await other.getByRole('button', { name: /Lindqvist/ }).click();
+    await other.locator('article').first().waitFor();
+    await other.addScriptTag({ path: axe });
+    const violations = await other.evaluate(async () => {
+      const { axe: loaded } = globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string }[] }> } };
+      return (await loaded.run()).violations.map(({ id }) => id);
+    });
+    await context.close();
+    expect(violations).toEqual([]);
+  }, 60_000);
+
+  it('asks no one but this machine for anything, and the page has nothing to complain of', () => {
+    expect(requested.filter((url) => !url.startsWith(service.url) && !url.startsWith('blob:'))).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+});
