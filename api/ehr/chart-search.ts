@@ -23,7 +23,10 @@ const MAX_BYTES = 4 * 2 ** 20;
  * CancelledError; never with the token in it.
  */
 export async function searchChart(
-  { resourceType, parameters }: { readonly resourceType: string; readonly parameters: Readonly<Record<string, string>> },
+  {
+    resourceType,
+    parameters,
+  }: { readonly resourceType: string; readonly parameters: Readonly<Record<string, string>> },
   { baseUrl, accessToken }: ChartSearchTarget,
   egress: Pick<Egress, 'fetch' | 'fetchWith'>,
   signal: AbortSignal,
@@ -38,7 +41,8 @@ export async function searchChart(
   const found: Resource[] = [];
   let next: string | undefined = `/${resourceType}?${new URLSearchParams(parameters).toString()}`;
   for (let page = 0; next !== undefined; page++) {
-    if (page === MOST_PAGES) throw new UpstreamError('ehr-search-too-long', 'The search has more pages than a hook reads.');
+    if (page === MOST_PAGES)
+      throw new UpstreamError('ehr-search-too-long', 'The search has more pages than a hook reads.');
     const bundle: Bundle = await readBundle(await get(`${baseUrl}${next}`));
     for (const { resource, search } of bundle.entry ?? []) {
       if (resource?.resourceType === resourceType && (search?.mode ?? 'match') === 'match') found.push(resource);
