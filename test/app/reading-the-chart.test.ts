@@ -104,6 +104,11 @@ describe('Which forecast counts', () => {
     expect(chooseForecast([{ ...old, status: 'entered-in-error' }]).shown).toBeUndefined();
   });
 
+  it('is one only, also where a later assessment does not name the earlier one', () => {
+    const later = forecast('later', '2026-01-03T00:00:00Z');
+    expect(chooseForecast([old, later]).all.map(({ standing }) => standing)).toEqual(['current', 'superseded']);
+  });
+
   it('stays said where an older one was asked for', () => {
     expect(chooseForecast([revised, old], old.reference)).toMatchObject({
       shown: old,

@@ -114,21 +114,22 @@ export interface ChosenForecast {
   readonly all: readonly { readonly forecast: Forecast; readonly standing: Standing }[];
 }
 
-/** Withdrawn ones (entered-in-error) are never current. `requested` is honoured where it is one of this patient's. */
+/**
+ * One forecast counts: the newest that is neither withdrawn (entered-in-error) nor said to be superseded. Every other is
+ * withdrawn or superseded, whether or not a later one names it. `requested` is honoured where it is one of this patient's.
+ */
 export function chooseForecast(forecasts: readonly Forecast[], requested?: string): ChosenForecast {
-  const superseded = new Set(
-    forecasts.filter((forecast) => !isWithdrawn(forecast)).map((forecast) => forecast.supersedes),
-  );
+  const newestFirst = [...forecasts].sort((a, b) => (timeOf(b.madeAt) || 0) - (timeOf(a.madeAt) || 0));
+  const standing = newestFirst.filter((forecast) => !isWithdrawn(forecast));
+  const replaced = new Set(standing.map(({ supersedes }) => supersedes));
+  const current = standing.find(({ reference }) => !replaced.has(reference));
   const standingOf = (forecast: Forecast): Standing => {
     if (isWithdrawn(forecast)) return 'withdrawn';
-    return superseded.has(forecast.reference) ? 'superseded' : 'current';
+    return forecast === current ? 'current' : 'superseded';
   };
-  const all = [...forecasts]
-    .sort((a, b) => (timeOf(b.madeAt) || 0) - (timeOf(a.madeAt) || 0))
-    .map((forecast) => ({ forecast, standing: standingOf(forecast) }));
-  const current = all.find(({ standing }) => standing === 'current');
-  const shown = all.find(({ forecast }) => forecast.reference === requested) ?? current;
-  return { shown: shown?.forecast, standing: shown?.standing ?? 'current', current: current?.forecast, all };
+  const all = newestFirst.map((forecast) => ({ forecast, standing: standingOf(forecast) }));
+  const shown = all.find(({ forecast }) => forecast.reference === requested)?.forecast ?? current;
+  return { shown, standing: shown === undefined ? 'current' : standingOf(shown), current, all };
 }
 
 function isWithdrawn({ status }: Forecast): boolean {

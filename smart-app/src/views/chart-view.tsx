@@ -134,15 +134,19 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           />
         )}
         {forecast !== undefined && (
-          <>
+          <div className="column">
             <RiskPanel forecast={forecast} standing={standing} />
-            <ViewerPanel session={session} forecast={forecast} details={current} />
             <FindingsPanel details={current} />
             <LimitsPanel forecast={forecast} disclaimer={session.config.disclaimer} details={current} />
             <OriginPanel ehr={session.ehr} forecast={forecast} details={current} />
-          </>
+          </div>
         )}
-        {screen !== undefined && screen.chosen.all.length > 0 && <HistoryPanel chosen={screen.chosen} onOpen={open} />}
+        {screen !== undefined && screen.chosen.all.length > 0 && (
+          <div className={forecast === undefined ? 'column whole' : 'column'}>
+            {forecast !== undefined && <ViewerPanel session={session} forecast={forecast} details={current} />}
+            <HistoryPanel chosen={screen.chosen} onOpen={open} />
+          </div>
+        )}
       </main>
     </>
   );

@@ -130,7 +130,7 @@ export function StandingNotice({
       <p>
         {withdrawn
           ? 'It is marked as entered in error in the chart. Do not use its number.'
-          : 'A later assessment of the same study supersedes it. Do not use its number.'}
+          : 'A later assessment of this patient counts instead. Do not use its number.'}
       </p>
       {chosen.current ? (
         <button type="button" className="primary" onClick={() => onOpen(chosen.current!)}>

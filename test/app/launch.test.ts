@@ -1,0 +1,109 @@
+/** The launches of SMART App Launch 2.2, from the sandbox EHR through its authorization server into the app, with real tokens. */
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Browser, Page, Request } from 'playwright-core';
+import { describeWith } from '../support/components.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import { buildApp, openChromium, stateOf, viewerReady } from './support/app-browser.ts';
+
+describeWith('Chromium', 'The app launched', () => {
+  let service: ServiceProcess;
+  let browser: Browser;
+  beforeAll(async () => {
+    buildApp();
+    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await service?.stopAndForget();
+  });
+
+  const launchUrl = async (context: object): Promise<string> => {
+    const response = await fetch(`${service.url}/sandbox/launch`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(context),
+    });
+    const { launch } = (await response.json()) as { launch: string };
+    return `${service.url}/app/launch.html?${new URLSearchParams({ iss: `${service.url}/sandbox/fhir`, launch })}`;
+  };
+  const watch = (page: Page): Request[] => {
+    const requests: Request[] = [];
+    page.on('request', (request) => void requests.push(request));
+    return requests;
+  };
+
+  it('from the chart asks with PKCE S256, reads with the user’s token only, and shows the patient of the launch', async () => {
+    const page = await browser.newPage();
+    const requests = watch(page);
+    await page.goto(await launchUrl({ patient: 'lindqvist-maja' }));
+    await stateOf(page, 'current');
+    expect(await page.locator('.who h1').innerText()).toContain('LINDQVIST');
+    await viewerReady(page);
+
+    const authorize = requests
+      .map((request) => new URL(request.url()))
+      .find(({ searchParams }) => searchParams.has('code_challenge'))!;
+    expect(authorize.searchParams.get('code_challenge_method')).toBe('S256');
+    expect(authorize.searchParams.get('state')).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    const reads = requests.filter((request) => /\/(sandbox\/fhir\/(?!\.well-known)|v1\/)/.test(request.url()));
+    expect(reads.length).toBeGreaterThan(8);
+    const headers = await Promise.all(reads.map((request) => request.headerValue('authorization')));
+    for (const header of headers) expect(header).toMatch(/^Bearer \S+$/);
+    expect(page.url()).not.toContain('code=');
+    await page.reload();
+    await stateOf(page, 'current');
+    await page.close();
+  });
+
+  it('without a patient in hand lets one be chosen first', async () => {
+    const page = await browser.newPage();
+    await page.goto(`${service.url}/app/launch.html`);
+    await page
+      .getByText(/Rivera/)
+      .first()
+      .click();
+    await stateOf(page, 'current');
+    expect(await page.locator('.who h1').innerText()).toContain('RIVERA');
+    await page.close();
+  });
+
+  it('gets neither chart nor pixels of another patient with its token', async () => {
+    const page = await browser.newPage();
+    const requests = watch(page);
+    await page.goto(await launchUrl({ patient: 'rivera-ana' }));
+    await stateOf(page, 'current');
+    const own = requests.find((request) => request.url().includes('/RiskAssessment?'))!;
+    const authorization = (await own.headerValue('authorization'))!;
+    const status = async (path: string): Promise<number> =>
+      (await fetch(`${service.url}${path}`, { headers: { authorization } })).status;
+    expect(await status('/v1/imaging-studies/rivera-ana-ct/geometry')).toBe(200);
+    expect(await status('/v1/imaging-studies/lindqvist-maja-ct/geometry')).toBe(404);
+    expect(await status('/v1/imaging-studies/lindqvist-maja-ct/initial-ct')).toBe(404);
+    expect(await status('/v1/assessments?patient=Patient/lindqvist-maja')).toBe(403);
+    expect([403, 404]).toContain(await status('/sandbox/fhir/Patient/lindqvist-maja'));
+    await page.close();
+  });
+
+  it('assesses, follows and shows with the user’s token', async () => {
+    const page = await browser.newPage();
+    await page.goto(await launchUrl({ patient: 'okafor-james', imagingStudy: 'okafor-james-ct' }));
+    await stateOf(page, 'none-idle');
+    await page.getByRole('button', { name: 'Assess this CT' }).click();
+    await stateOf(page, 'current');
+    await page.close();
+  });
+
+  it('shows what a card asked for only where it is this patient’s', async () => {
+    const other = (await service.fhir('RiskAssessment?subject=Patient/lindqvist-maja')).entry[0].resource.id;
+    const page = await browser.newPage();
+    const appContext = JSON.stringify({
+      riskAssessment: `RiskAssessment/${other}`,
+      imagingStudy: 'ImagingStudy/lindqvist-maja-ct',
+    });
+    await page.goto(await launchUrl({ patient: 'rivera-ana', appContext }));
+    await stateOf(page, 'current');
+    expect(await page.locator('#app').innerText()).not.toContain(other);
+    expect(await page.locator('.who h1').innerText()).toContain('RIVERA');
+    await page.close();
+  });
+});
