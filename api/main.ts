@@ -35,7 +35,7 @@ function describe({ url, ehr, pacs, model, executionProvider, hasSandbox }: Serv
   EHR    ${ehr.baseUrl}${from(ehr)}
   PACS   ${pacs.baseUrl}${from(pacs)}
   Model  ${model.name} ${model.version}, SHA-256 ${model.sha256.slice(0, 12)}, on ${executionProvider}
-  API    ${url}/docs${hasSandbox ? `\n  Chart  ${url}/sandbox` : ''}
+  API    ${url}/docs${hasSandbox ? `\n  Chart  ${url}/` : ''}
 ${hasSandbox && ehr.sandbox ? `\n  Assess a simulated patient:\n\n${curlLine(url)}\n` : ''}
 hemocast is ready at ${url} (${((performance.now() - began) / 1000).toFixed(1)} s)`;
 }
