@@ -85,6 +85,19 @@ describe('hemocast predict', () => {
     expect(['synthetic-input', 'sop-class-not-supported']).toContain(again.json.refusal.code);
   }, 60_000);
 
+  it('refuses slices of people with different birth dates, although the patient id is one', async () => {
+    const mixed = mkdtempSync(join(folder, 'mixed-'));
+    readdirSync(patient).forEach((name, index) => {
+      const bytes = readFileSync(join(patient, name));
+      const at = bytes.indexOf(Buffer.from([0x10, 0x00, 0x30, 0x00, 0x44, 0x41])); // (0010,0030) DA
+      if (index % 2 === 1) bytes.write('19500101', at + 8, 'latin1');
+      writeFileSync(join(mixed, name), bytes);
+    });
+    const refused = await predict(mixed);
+    expect(refused.code).toBe(2);
+    expect(refused.json.refusal).toMatchObject({ code: 'identity-conflict', details: { attribute: 'birthDate' } });
+  }, 60_000);
+
   it('exits with 1 for a fault, with a sentence and no stack', async () => {
     const empty = join(folder, 'empty');
     mkdirSync(empty, { recursive: true });

@@ -23,6 +23,7 @@ describeOnEachDatabase('The store of assessments', (config) => {
   it('never completes a cancelled assessment', async () => {
     const { store, hospital } = service;
     const assessment = await active(hospital.addStudy());
+    expect(await store.cancel(assessment.id, assessment.attempt + 1)).toBeNull(); // of an attempt that is not this one
     await store.cancel(assessment.id);
     expect(await store.finish(assessment, completed(assessment))).toBeNull();
     expect(await store.begin(assessment, MODEL)).toBeNull();
