@@ -13,11 +13,12 @@ def augment(batch: Batch, rng: np.random.Generator) -> Batch:
     """Left-right flip, shifts of up to 12 mm, HU offset and gain, extra noise on the image (never on the target)."""
     image, follow_up, inside, maps, label = batch
     if rng.random() < 0.5:
-        image, follow_up, inside, maps = (x.flip(-1) for x in (image, follow_up, inside, maps))
+        image, follow_up, inside = (x.flip(-1) for x in (image, follow_up, inside))
+        maps = None if maps is None else maps.flip(-1)
     rows, columns = int(rng.integers(-1, 2)), int(rng.integers(-2, 3))
     image = shift(image, rows * MAP_CELL, columns * MAP_CELL, -1024.0)
     follow_up, inside = (shift(x, rows * MAP_CELL, columns * MAP_CELL, 0.0) for x in (follow_up, inside))
-    maps = shift(maps, rows, columns, 0.0)
+    maps = None if maps is None else shift(maps, rows, columns, 0.0)
 
     noise = float(rng.uniform(0, 2.5)) if rng.random() < 0.5 else 0.0
     offset, gain = float(rng.normal(0, 1.0)), 1 + float(rng.normal(0, 0.008))

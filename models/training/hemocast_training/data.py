@@ -1,10 +1,14 @@
-"""Reads a simulated cohort: a folder of shards that may still be growing while the training reads it."""
+"""Reads a cohort: a folder of shards, simulated (and perhaps still growing) or made from a hospital's pairs.
+
+A hospital does not know what only a simulator knows: its shards have no `aux`, `bayes` and `group`. A cohort is one or the
+other, never both; `head` is then the number of the patient, because every patient is an anatomy of their own.
+"""
 
 import os
 import time
 import zipfile
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +18,11 @@ from .losses import Batch
 from .network.config import MAP_NAMES, MATRIX, SLICES
 from .network.generator import TISSUE_HU
 
-KEYS = ("initial", "follow_up", "aux", "label", "bayes", "group", "head", "seed")
+ALWAYS = ("initial", "follow_up", "label", "head", "seed")
+SIMULATED_ONLY = ("aux", "bayes", "group")
+NOT_SCANNED_HU = -200
+"""Inside the skull a follow-up below this was not scanned there, or holds air: nothing is to be learned from it."""
+
 GROUPS = ("none", "stain", "blood")
 
 
@@ -27,6 +35,7 @@ class Cohort:
 
     `initial` int16 [24, 128, 128] HU, `follow_up` int8 HU in -20..100, `maps` uint8 [6, 24, 32, 32] (HU or 255ths),
     `inside` the packed intracranial mask; per case `label`, `bayes` (true probability), `group`, `head`, `seed`.
+    `simulated`: False where `maps`, `bayes` and `group` are unknown (empty); None before the first shard.
     """
 
     def __init__(self, folder: str, limit: int = 0) -> None:
@@ -37,6 +46,7 @@ class Cohort:
         self.maps: List[np.ndarray] = []
         self.inside: List[np.ndarray] = []
         self.scalars: Dict[str, List[float]] = {key: [] for key in ("label", "bayes", "group", "head", "seed")}
+        self.simulated: Optional[bool] = None
         self._read: Dict[str, int] = {}
         if not self.folder.is_dir():
             raise CohortError(f"{folder} is not a folder: run `python3 -m hemocast_training simulate` first.")
@@ -46,7 +56,12 @@ class Cohort:
         return len(self.initial)
 
     def values(self, key: str) -> np.ndarray:
-        """A scalar of every case: 'label' 0/1, 'bayes' 0..1, 'group' 0..2, 'head' or 'seed'."""
+        """A scalar of every case: 'label' 0/1, 'bayes' 0..1, 'group' 0..2, 'head' or 'seed'.
+
+        CohortError for what this cohort does not know.
+        """
+        if key in SIMULATED_ONLY and self.simulated is False:
+            raise CohortError(f"{self.folder} holds a hospital's pairs: `{key}` is known of simulated ones only.")
         return np.asarray(self.scalars[key])
 
     def refresh(self) -> int:
@@ -57,7 +72,8 @@ class Cohort:
                 continue
             try:
                 with np.load(path) as shard:
-                    self._append(path, {key: shard[key] for key in KEYS})
+                    known = [key for key in SIMULATED_ONLY if key in shard]
+                    self._append(path, {key: shard[key] for key in (*ALWAYS, *known)})
             except CohortError:
                 raise
             except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
@@ -79,13 +95,16 @@ class Cohort:
         image = np.stack([self.initial[i] for i in indices]).astype(np.float32)
         follow_up = np.stack([self.follow_up[i] for i in indices]).astype(np.float32)
         inside = np.stack([self.mask(i) for i in indices]).astype(np.float32)
-        maps = np.stack([self.maps[i] for i in indices]).astype(np.float32)
-        maps[:, len(MAP_NAMES) - 4 :] /= 255
         label = np.asarray([self.scalars["label"][i] for i in indices], np.float32)
-        return Batch(*(torch.from_numpy(array) for array in (image, follow_up, inside, maps, label)))
+        maps = None
+        if self.simulated:
+            maps = np.stack([self.maps[i] for i in indices]).astype(np.float32)
+            maps[:, len(MAP_NAMES) - 4 :] /= 255
+        arrays = (image, follow_up, inside, maps, label)
+        return Batch(*(None if array is None else torch.from_numpy(array) for array in arrays))
 
     def mask(self, index: int) -> np.ndarray:
-        """The intracranial mask of a case, bool [24, 128, 128]."""
+        """The intracranial mask of a case where its follow-up was scanned, bool [24, 128, 128]."""
         flat = np.unpackbits(self.inside[index])[: SLICES * MATRIX * MATRIX]
         return flat.reshape(SLICES, MATRIX, MATRIX).astype(bool)
 
@@ -96,6 +115,13 @@ class Cohort:
 
     def _append(self, path: Path, shard: Dict[str, np.ndarray]) -> None:
         shape = (SLICES, MATRIX, MATRIX)
+        simulated = "aux" in shard
+        for key in SIMULATED_ONLY:
+            if (key in shard) != simulated:
+                raise KeyError(key if simulated else "aux")
+        if self.simulated not in (None, simulated):
+            raise CohortError(f"{path}: simulated and a hospital's pairs are mixed in {self.folder}: keep them apart.")
+        self.simulated = simulated
         for key in ("initial", "follow_up"):
             if shard[key].shape[1:] != shape:
                 found = shard[key].shape[1:]
@@ -105,8 +131,11 @@ class Cohort:
                 break
             self.initial.append(shard["initial"][index].astype(np.int16))
             self.follow_up.append(np.clip(shard["follow_up"][index], *TISSUE_HU).astype(np.int8))
-            self.maps.append(shard["aux"][index].astype(np.uint8))
-            self.inside.append(np.packbits(intracranial_mask(shard["initial"][index])))
+            if simulated:
+                self.maps.append(shard["aux"][index].astype(np.uint8))
+            scanned = shard["follow_up"][index] > NOT_SCANNED_HU
+            self.inside.append(np.packbits(intracranial_mask(shard["initial"][index]) & scanned))
             for key, values in self.scalars.items():
-                values.append(shard[key][index].item())
+                if key in shard:
+                    values.append(shard[key][index].item())
         self._read[path.name] = len(shard["label"])

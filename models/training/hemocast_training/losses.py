@@ -4,7 +4,7 @@ Generation is an L1 over the inside of the skull with hyperdense voxels weighing
 The weight is part of one normalised mean: a separately normalised "hot" loss made halos around lesions.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 import torch.nn.functional as F
@@ -27,14 +27,18 @@ CLASSIFICATION_FLOOR = 0.25
 
 
 class Batch(NamedTuple):
-    """image, follow_up, inside [n, 24, 128, 128] (HU, noise-free HU clipped to tissue, 0/1); maps [n, 6, 24, 32, 32]
-    in their units (HU, HU, fractions); label [n] 0/1."""
+    """image, follow_up, inside [n, 24, 128, 128] (HU, HU clipped to tissue, 0/1); maps [n, 6, 24, 32, 32] in their units
+    (HU, HU, fractions), None for a hospital's pairs; label [n] 0/1. Simulated follow-ups are free of noise."""
 
     image: Tensor
     follow_up: Tensor
     inside: Tensor
-    maps: Tensor
+    maps: Optional[Tensor]
     label: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return Batch(*(None if tensor is None else tensor.to(device) for tensor in self))
 
 
 def voxel_weights(batch: Batch) -> Tensor:
@@ -81,7 +85,10 @@ def auxiliary_loss(map_logits: Tensor, batch: Batch) -> Tensor:
 
     HU maps by a smooth L1 that weighs lesions more, fractions by cross-entropy and a soft Dice term. These heads exist
     only in training: the exported graph keeps the maps that the classification head reads, not the supervision.
+    Zero where the maps are unknown (a hospital's pairs).
     """
+    if batch.maps is None:
+        return map_logits.new_zeros(())
     inside = F.avg_pool2d(batch.inside, 4)
     stained = inside + 5 * (batch.maps[:, 0] > 4).to(inside.dtype)
     loss = map_logits.new_zeros(())

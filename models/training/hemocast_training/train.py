@@ -129,7 +129,7 @@ class Trainer:
                 if spent >= 1:
                     break
                 batch = augment(self.train_cohort.batch(order[start : start + self.batch_size]), self.rng)
-                values, weights = self.step(Batch(*(x.to(self.device) for x in batch)), spent)
+                values, weights = self.step(batch.to(self.device), spent)
                 sums += values
                 done += 1
                 progress.set_postfix(

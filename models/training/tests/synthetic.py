@@ -43,6 +43,18 @@ def toy_pair(rng: np.random.Generator) -> dict:
     }
 
 
+def write_toy_site_cohort(folder: Path, patients: int, seed: int) -> Path:
+    """Writes toy pairs as `prepare` writes a hospital's: no maps, no true probability, one patient a pair."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    pairs = [toy_pair(rng) for _ in range(patients)]
+    arrays = {key: np.stack([pair[key] for pair in pairs]) for key in ("initial", "follow_up", "label")}
+    arrays["head"] = np.arange(1, patients + 1, dtype=np.int32)
+    arrays["seed"] = np.arange(patients, dtype=np.int64)
+    np.savez(folder / "shard-0000.npz", **arrays)
+    return folder
+
+
 def write_toy_cohort(folder: Path, count: int, seed: int, head: int = 1, per_shard: int = 8) -> Path:
     """Writes `count` toy pairs as shards, as the simulator does; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)

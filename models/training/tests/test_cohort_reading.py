@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
+from hemocast_training.augmentation import augment
 from hemocast_training.data import Cohort, CohortError
 from hemocast_training.intracranial import intracranial_mask
+from hemocast_training.losses import auxiliary_loss, generation_loss
 from hemocast_training.regions import SPACING_MM, hyperdense_volume, judged_regions
 
-from synthetic import toy_pair, write_toy_cohort
+from synthetic import toy_pair, write_toy_cohort, write_toy_site_cohort
 
 
 def test_shards_that_appear_during_training_are_picked_up(tmp_path):
@@ -32,6 +35,39 @@ def test_a_batch_is_in_the_units_of_the_losses(tmp_path):
     assert batch.image.shape == (2, 24, 128, 128) and batch.maps.shape == (2, 6, 24, 32, 32)
     assert -20 <= batch.follow_up.min() and batch.follow_up.max() <= 100
     assert batch.maps[:, 2:].max() <= 1 and batch.maps[:, 0].max() > 5
+
+
+def test_a_hospitals_pairs_are_learned_from_without_what_only_a_simulator_knows(tmp_path):
+    cohort = Cohort(write_toy_site_cohort(tmp_path / "site", 3, seed=1))
+    batch = augment(cohort.batch([2, 0]), np.random.default_rng(0))
+    assert batch.maps is None and cohort.values("head").tolist() == [1, 2, 3]
+    assert auxiliary_loss(torch.ones(2, 6, 24, 32, 32), batch) == 0
+    assert generation_loss(batch.image, batch) > 0
+    with pytest.raises(CohortError, match="known of simulated ones only"):
+        cohort.values("bayes")
+
+
+def test_what_the_follow_up_did_not_scan_is_not_learned_from(tmp_path):
+    folder = write_toy_site_cohort(tmp_path / "site", 1, seed=1)
+    whole = Cohort(folder).mask(0)
+    with np.load(folder / "shard-0000.npz") as shard:
+        arrays = dict(shard)
+    arrays["follow_up"][:, :9] = -1024
+    np.savez(folder / "shard-0000.npz", **arrays)
+    part = Cohort(folder).mask(0)
+    assert whole[8].any() and not part[:9].any() and (part[9:] == whole[9:]).all()
+
+
+def test_simulated_and_hospital_pairs_are_not_mixed_and_a_half_known_shard_is_refused(tmp_path):
+    folder = write_toy_cohort(tmp_path / "cohort", 1, seed=1)
+    with np.load(folder / "shard-0000.npz") as shard:
+        arrays = dict(shard)
+    np.savez(folder / "shard-0001.npz", **{key: arrays[key] for key in arrays if key != "bayes"})
+    with pytest.raises(CohortError, match="no array 'bayes'"):
+        Cohort(folder)
+    np.savez(folder / "shard-0001.npz", **{key: arrays[key] for key in arrays if key not in ("aux", "bayes", "group")})
+    with pytest.raises(CohortError, match="mixed"):
+        Cohort(folder)
 
 
 def test_a_missing_folder_a_foreign_grid_and_too_few_pairs_are_refused_with_what_to_do(tmp_path):
