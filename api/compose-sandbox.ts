@@ -1,0 +1,52 @@
+/** The sandbox's patients and data, and the two of them that a newcomer finds assessed. */
+import { resolve } from 'node:path';
+import { parseStudyReference } from './assessment/assessment.ts';
+import type { Assessment } from './assessment/assessment.ts';
+import type { AssessmentRecords } from './assessment/assessment-records.ts';
+import { requestAssessment } from './assessment/request-assessment.ts';
+import type { RequestParts } from './assessment/request-assessment.ts';
+import type { Config } from './config.ts';
+import type { Logger } from './log.ts';
+import { createSandbox } from './sandbox/sandbox.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+
+/** One high, one low risk. */
+const ASSESSED_AT_START = ['lindqvist-maja-ct', 'rivera-ana-ct'];
+
+export function openSandbox(config: Config, url: string, log: Logger): Promise<Sandbox> {
+  return createSandbox({
+    dataDir: config.dataDir,
+    patientsDir: resolve(import.meta.dirname, 'sandbox/patients'),
+    baseUrl: () => url,
+    onError: (error) => log.error('sandbox request failed', { system: 'sandbox' }, error),
+  });
+}
+
+/** Through the same door as everyone's; what has been assessed at an earlier start is found and not done again. */
+export async function assessAtStart(parts: RequestParts, log: Logger): Promise<void> {
+  for (const id of ASSESSED_AT_START) {
+    try {
+      const reference = parseStudyReference(`ImagingStudy/${id}`);
+      const { assessment } = await requestAssessment(reference, false, parts, AbortSignal.timeout(30_000));
+      await untilEnded(assessment, parts.records);
+    } catch (error) {
+      log.warn('a sandbox patient could not be assessed at start', { system: 'sandbox' }, error);
+    }
+  }
+}
+
+function untilEnded(assessment: Assessment, records: AssessmentRecords): Promise<void> {
+  return new Promise((resolvePromise, reject) => {
+    const deadline = setTimeout(() => finish(() => reject(new Error('not assessed in time'))), 60_000);
+    const look = (state: Assessment | null): void => {
+      if (state === null || !['created', 'active'].includes(state.status)) finish(resolvePromise);
+    };
+    const stop = records.watch(assessment.id, look);
+    const finish = (settle: () => void): void => {
+      clearTimeout(deadline);
+      stop();
+      settle();
+    };
+    records.get(assessment.id).then(look, reject);
+  });
+}
