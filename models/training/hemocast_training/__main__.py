@@ -15,6 +15,7 @@ COMMANDS = {
     "sandbox-patients": "hemocast_training.sandbox_patients",
     "train": "hemocast_training.train",
     "evaluate": "hemocast_training.evaluate",
+    "prepare": "hemocast_training.prepare",
     "export": "hemocast_training.export",
     "golden": "hemocast_training.golden",
 }

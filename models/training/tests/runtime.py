@@ -16,6 +16,12 @@ def need_onnxruntime() -> None:
         _refuse("onnxruntime is missing: pip install -r models/training/requirements-test.txt into models/training/.venv")
 
 
+def need_simpleitk() -> None:
+    """Skips the calling test where SimpleITK is missing; fails it when CI=true."""
+    if not importlib.util.find_spec("SimpleITK"):
+        _refuse("SimpleITK is missing: pip install -r models/training/requirements-test.txt into models/training/.venv")
+
+
 def need_test_data(folder: str) -> Path:
     """A folder of the public test data; without it the calling test is skipped, or fails when CI=true."""
     path = TEST_DATA / folder

@@ -1,0 +1,157 @@
+"""A hospital's pairs: scans of one moved head with a known misalignment, and everything that must not pass as a pair."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from hemocast_training.__main__ import main
+from hemocast_training.data import Cohort
+from hemocast_training.follow_up_grid import follow_up_on_grid
+from hemocast_training.head_series import read_head
+from hemocast_training.registration import Rigid
+
+from moved_heads import Layout, Move, make_head, with_lesion, write_scan
+from runtime import need_simpleitk, need_test_data
+
+LATER = {"AcquisitionDate": "20250102"}
+UNMOVED = Rigid(np.eye(3), np.zeros(3), np.zeros(3), 0.0, 1.0)
+# Rotations about the patient's x, y, z axes in degrees, shifts in mm; other slices, tilt or storage than the initial scan.
+MOVES = {
+    "tilted": (Move((-6, 4, 2), (10, 5, -3)), Layout(tilt_deg=15, step_mm=6, offset_mm=(8, -5, 3))),
+    "thin-mirrored": (Move((2, 6, -8), (-12, 20, 40)), Layout(step_mm=2.5, stored="mirrored", matrix=250, pixel_mm=0.9)),
+    "large": (Move((14, -5, 12), (25, -40, 60)), Layout(tilt_deg=-12)),
+}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """One run of `prepare` over good and bad pairs: (folder of the cohort, lines of qa.csv by patient)."""
+    need_simpleitk()
+    maps = need_test_data("labelmaps_synthseg_heads")
+    phantom = need_test_data("philips_skull_phantom_5mm")
+    root = tmp_path_factory.mktemp("hospital")
+    head, other = (make_head(maps / ("training_seg_%02d.nii.gz" % number)) for number in (13, 11))
+    bled = with_lesion(head, 62.0, 20.0)
+    write_scan(root / "initial", with_lesion(head, 75.0, 14.0), Layout(), seed=1)
+    lines = []
+
+    def pair(patient, follow_up, label="1", initial="initial"):
+        lines.append([patient, initial, str(follow_up), label, "A"])
+
+    for name, (move, layout) in MOVES.items():
+        write_scan(root / name, bled, layout, move, seed=2, **LATER)
+        pair(name, name, label="0" if name == "large" else "1")
+    write_scan(root / "turned-too-far", bled, Layout(), Move((22, -5, 12), (0, 10, 0)), **LATER)
+    write_scan(root / "somebody-else", other, Layout(), **LATER)
+    write_scan(root / "angiography", head, Layout(step_mm=7.5), SeriesDescription="CTA HEAD", **LATER)
+    write_scan(root / "renamed", head, Layout(step_mm=7.5), **{**LATER, "PatientID": "Q"})
+    for name in ("turned-too-far", "somebody-else", "angiography", "renamed"):
+        pair(name, name)
+    pair("no-label", "tilted", label="")
+    pair("no-folder", "nowhere")
+    pair("wrong-order", "initial", initial="tilted")
+    pair("twice", "initial")
+    pair("phantom", phantom)
+    with open(root / "pairs.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["patient", "initial", "follow_up", "label", "site"], *lines])
+    out = root / "cohort"
+    assert main(["prepare", "--pairs", str(root / "pairs.csv"), "--out", str(out)]) == 0
+    with open(out / "qa.csv", newline="") as file:
+        return root, {line["patient"]: line for line in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_known_misalignment_is_recovered_within_one_millimetre_and_one_degree(prepared, name):
+    import SimpleITK as sitk
+
+    root, qa = prepared
+    assert qa[name]["verdict"] == "used", qa[name]
+    found = sitk.ReadTransform(str(root / "cohort" / qa[name]["picture"].replace(".png", ".tfm")))
+    move = MOVES[name][0]
+    # Everywhere in a head: a cube of 130 mm about its middle.
+    points = np.array(np.meshgrid(*[np.linspace(-65, 65, 5)] * 3)).reshape(3, -1).T
+    distance = np.linalg.norm([found.TransformPoint(p) for p in points.tolist()] - move.apply(points), axis=1)
+    assert distance.max() < 1.0, distance.max()
+    rotation = np.array([np.subtract(found.TransformPoint(p), found.TransformPoint([0.0] * 3)) for p in np.eye(3).tolist()]).T
+    angle = np.rad2deg(np.arccos(np.clip((np.trace(rotation @ move.rotation.T) - 1) / 2, -1, 1)))
+    assert angle < 1.0, angle
+    assert float(qa[name]["skull_mm"]) < 0.5 < float(qa[name]["skull_before_mm"])
+
+
+@pytest.mark.parametrize(
+    "patient, code",
+    [
+        ("turned-too-far", "registration-rotation-too-large"),
+        ("somebody-else", "skulls-do-not-match"),
+        ("angiography", "contrast-enhanced"),
+        ("renamed", "identity-conflict"),
+        ("no-label", "label-not-0-or-1"),
+        ("no-folder", "folder-missing"),
+        ("wrong-order", "follow-up-not-later"),
+        ("twice", "same-series"),
+    ],
+)
+def test_what_is_no_pair_is_left_out_by_name_and_the_others_go_on(prepared, patient, code):
+    root, qa = prepared
+    assert qa[patient]["verdict"] == code and qa[patient]["reason"]
+    report = (root / "cohort" / "report.md").read_text()
+    assert "| %s | `%s` |" % (patient, code) in report
+
+
+def test_a_phantom_is_no_follow_up(prepared):
+    assert prepared[1]["phantom"]["verdict"] in ("not-a-head", "hounsfield-implausible", "body-part-not-head")
+
+
+def test_the_cohort_holds_the_registered_pairs_without_naming_a_patient(prepared):
+    root, qa = prepared
+    cohort = Cohort(root / "cohort")
+    assert len(cohort) == 3 and cohort.simulated is False
+    assert cohort.values("head").tolist() == [1, 2, 3] and cohort.values("label").tolist() == [1, 1, 0]
+    note = json.loads((root / "cohort" / "cohort.json").read_text())
+    assert (note["pairs"], note["patients"], note["bled"]) == (3, 3, 2)
+    assert "tilted" not in (root / "cohort" / "cohort.json").read_text()
+    assert "Research use only, not a medical device" in note["disclaimer"]
+    initial = read_head(root / "initial")
+    assert (cohort.initial[0] == np.rint(initial.image)).all()
+    for index in range(3):
+        inside, lesion = cohort.mask(index), (cohort.follow_up[index] > 52) & cohort.mask(index)
+        change = np.abs(cohort.follow_up[index] - np.clip(initial.image, -20, 100))[inside]
+        # Noise of both scans and the bigger lesion; a head half a slice away would differ by 6 HU and more.
+        assert change.mean() < 5.0
+        assert lesion.sum() * 0.01125 == pytest.approx(4 / 3 * np.pi * 2.0**3, rel=0.15)  # mL of a ball of 20 mm
+
+
+def test_every_registered_pair_has_a_picture_the_used_and_the_left_out(prepared):
+    root, qa = prepared
+    for name in (*MOVES, "turned-too-far", "somebody-else"):
+        assert (root / "cohort" / qa[name]["picture"]).stat().st_size > 50_000
+    assert qa["angiography"]["picture"] == ""
+
+
+def test_a_second_run_does_not_mix_two_cohorts(prepared, capsys):
+    root, _ = prepared
+    assert main(["prepare", "--pairs", str(root / "pairs.csv"), "--out", str(root / "cohort")]) == 1
+    assert "holds a cohort already" in capsys.readouterr().err
+
+
+def test_an_unmoved_follow_up_is_read_as_serving_reads_it():
+    head = read_head(need_test_data("ge_hispeed_head_tilt"))  # real, tilted by 18.5 degrees, uneven slice distances
+    read = follow_up_on_grid(head, head, UNMOVED)
+    brain = (head.image > 0) & (head.image < 80)
+    assert np.abs(read - head.image)[brain].mean() < 1.0
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("patient,initial,follow_up,label\nP,a,b,1\n", "lacks the column site"),
+        ("patient,initial,follow_up,label,site\n", "holds no pairs"),
+        ("patient,initial,follow_up,label,site\nP,a,b,1,S\n", "no pair can be used"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_refused_by_name(tmp_path, capsys, text, message):
+    (tmp_path / "pairs.csv").write_text(text)
+    assert main(["prepare", "--pairs", str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "out")]) == 1
+    assert message in capsys.readouterr().err
