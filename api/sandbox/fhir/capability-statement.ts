@@ -5,7 +5,7 @@ import type {
   CapabilityStatementRestResource,
   CapabilityStatementRestResourceSearchParam,
 } from '@medplum/fhirtypes';
-import { maxInlineBinaryBytes } from './repository.ts';
+import { maxInlineBinaryBytes } from './reading-repository.ts';
 import { servedTypes, type ServedType } from './definitions.ts';
 
 type Interaction = NonNullable<CapabilityStatementRestResource['interaction']>[number]['code'];

@@ -17,7 +17,8 @@ import {
 import type { Bundle, BundleEntry, BundleLink, Resource } from '@medplum/fhirtypes';
 import { isServedType } from './definitions.ts';
 import { invalid, notFound, notSupported } from './outcome.ts';
-import { defaultPageSize, maxPageSize, SandboxRepository } from './repository.ts';
+import { defaultPageSize, maxPageSize } from './reading-repository.ts';
+import { SandboxRepository } from './repository.ts';
 import { searchParameter } from './search-match.ts';
 
 type Query = FhirRequest['query'];
