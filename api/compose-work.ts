@@ -6,7 +6,7 @@ import { judgeEligibility } from './assessment/eligibility.ts';
 import type { OperationSwitch } from './assessment/operation.ts';
 import { planStudy } from './assessment/plan-study.ts';
 import type { StudyPlan } from './assessment/plan-study.ts';
-import type { Ehr, Pacs, ScanReader, StudyReference } from './assessment/ports.ts';
+import type { Ehr, Pacs, ScanReader, StudyRecord, StudyReference, WrittenResources } from './assessment/ports.ts';
 import { requestAssessment } from './assessment/request-assessment.ts';
 import type { RequestParts } from './assessment/request-assessment.ts';
 import type { Config } from './config.ts';
@@ -46,8 +46,14 @@ export async function composeWork(config: Config, parts: WorkParts): Promise<Wor
     limits: { assessmentTimeoutMs: config.assessmentTimeoutMs, instanceWaitMs: config.instanceWaitMs },
     assess: async (assessment, signal, onProgress) => {
       const policy = { assumedPrevalence, riskBandBounds, storeGeneratedImage, writes: writes() };
-      const supersededRiskAssessment = await findSuperseded(assessment, store);
-      return assessStudy(assessment, { ehr, pacs, reader, policy, supersededRiskAssessment }, signal, onProgress);
+      const parts = {
+        ehr,
+        pacs,
+        reader,
+        policy,
+        findEarlier: (study: StudyRecord) => findEarlier(assessment, study, store),
+      };
+      return assessStudy(assessment, parts, signal, onProgress);
     },
     describeModel: () => {
       const { name, version, sha256 } = reader.describe();
@@ -79,12 +85,15 @@ export async function composeWork(config: Config, parts: WorkParts): Promise<Wor
   return { request, queue, watch };
 }
 
-/** The latest revision before this one that was written; those of shadow operation were not. */
-async function findSuperseded(assessment: Assessment, store: AssessmentStore): Promise<string | undefined> {
-  let before: Assessment | null = assessment;
-  while (before !== null && before.supersedes !== null) {
-    before = await store.get(before.supersedes);
-    if (before?.resources) return before.resources.riskAssessment;
-  }
-  return undefined;
+/** What of ours stands in the chart for the study, newest first; results of shadow operation were never there. */
+async function findEarlier(
+  { id }: Pick<Assessment, 'id'>,
+  { reference, patientReference }: StudyRecord,
+  store: AssessmentStore,
+): Promise<readonly WrittenResources[]> {
+  const standing = await store.listStanding({ studies: [reference], patients: [] });
+  return standing
+    .filter((other) => other.id !== id && other.patientReference === patientReference)
+    .flatMap(({ resources }) => resources ?? [])
+    .reverse();
 }

@@ -1,4 +1,5 @@
 /** The whole flow on one screen, in the order in which the data moves. */
+import { UpstreamError } from '../errors.ts';
 import type { InstanceHeader } from '../imaging/volume.ts';
 import { flag } from '../prediction/flags.ts';
 import type { Flag, Prediction } from '../prediction/prediction.ts';
@@ -10,7 +11,7 @@ import { StudyIncompleteError } from './assessment.ts';
 import { checkFrames } from './choose-series.ts';
 import { matchIdentity } from './match-identity.ts';
 import { planStudy } from './plan-study.ts';
-import type { Ehr, Pacs, ScanReader, WrittenResources } from './ports.ts';
+import type { Ehr, Pacs, ScanReader, StudyRecord, WrittenResources } from './ports.ts';
 
 export interface AssessmentPolicy {
   readonly assumedPrevalence: number;
@@ -26,8 +27,8 @@ export interface AssessmentParts {
   readonly pacs: Pacs;
   readonly reader: ScanReader;
   readonly policy: AssessmentPolicy;
-  /** RiskAssessment reference written by the superseded assessment, if this is a revision. */
-  readonly supersededRiskAssessment?: string;
+  /** Earlier results of this study in the chart of this patient, newest first. */
+  findEarlier(study: StudyRecord): Promise<readonly WrittenResources[]>;
 }
 
 export interface AssessmentProgress {
@@ -127,12 +128,13 @@ export async function assessStudy(
     if (policy.storeGeneratedImage) {
       await pacs.store(plan.study.studyInstanceUid, reading.images.followUpDicom, signal);
     }
+    const earlier = await parts.findEarlier(plan.study);
     const resources = await ehr.writeBack(
       {
         study: plan.study,
         contentKey: plan.contentKey,
         revision: assessment.revision,
-        supersedes: parts.supersededRiskAssessment,
+        supersedes: earlier.at(0)?.riskAssessment,
         initialCtAt,
         model,
         reading,
@@ -140,13 +142,35 @@ export async function assessStudy(
       },
       signal,
     );
+    // The new result first: at no moment is the chart without one.
+    const unmarked = await supersede(earlier, resources, ehr, signal);
     clock.lap('writing-back');
+    if (unmarked) flags.push(flag('earlier-forecast-unmarked'));
     if (resources.degraded !== undefined) flags.push(flag('derived-outputs-degraded'));
     return { ...result, flags: unique(flags), resources, timings: clock.timings };
   } catch (error) {
     if (!(error instanceof RefusalError)) throw error;
     return { kind: 'refused', refusal: error.toRefusal(), flags: unique(flags), timings: clock.timings };
   }
+}
+
+/** Whether the EHR kept one of the earlier results from being marked; the new one is in the chart all the same. */
+async function supersede(
+  earlier: readonly WrittenResources[],
+  { riskAssessment: by }: WrittenResources,
+  ehr: Pick<Ehr, 'supersede'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let unmarked = false;
+  for (const resources of earlier.filter(({ riskAssessment }) => riskAssessment !== by)) {
+    try {
+      await ehr.supersede({ resources, by }, signal);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      unmarked = true;
+    }
+  }
+  return unmarked;
 }
 
 /** ms per stage, from the end of one lap to the end of the next. */

@@ -147,7 +147,7 @@ export interface AssessmentReport {
   /** Hash of study + chosen instances + bundle (+ revision): the ids of the written resources derive from it. */
   readonly contentKey: string;
   readonly revision: number;
-  /** RiskAssessment reference of the revision this one supersedes. */
+  /** The forecast of the same study that stood before this one. */
   readonly supersedes?: string;
   readonly initialCtAt?: string;
   readonly model: ModelDescription;
@@ -161,6 +161,13 @@ export interface WithdrawalOrder {
   readonly study: StudyReference;
   /** Why, in words for the chart. */
   readonly message: string;
+}
+
+/** An earlier result of the same study that a newer one replaces. */
+export interface SupersessionOrder {
+  readonly resources: WrittenResources;
+  /** The forecast that counts now. */
+  readonly by: string;
 }
 
 /** What changed in the chart. */
@@ -177,6 +184,8 @@ export interface Ehr {
   readStudy(reference: StudyReference, signal: AbortSignal): Promise<StudyRecord>;
   /** Writes and reads back every resource of the report; repeating it writes nothing new. */
   writeBack(report: AssessmentReport, signal: AbortSignal): Promise<WrittenResources>;
+  /** Marks an earlier result as superseded, as far as nobody has changed its status; repeating it changes nothing. */
+  supersede(order: SupersessionOrder, signal: AbortSignal): Promise<void>;
   /** Turns a written result to entered-in-error and says why; repeating it changes nothing. */
   withdraw(order: WithdrawalOrder, signal: AbortSignal): Promise<void>;
   /** Every study of the patient that was not withdrawn, oldest first; `startedAt` as the chart states it. */

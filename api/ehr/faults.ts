@@ -10,6 +10,8 @@ export const EHR = 'ehr';
 export interface Interaction {
   readonly verb: 'read' | 'search' | 'create' | 'update' | 'transaction' | 'capabilities';
   readonly resourceType?: string;
+  /** Whether it was only to be done on the version that was read. */
+  readonly versioned?: boolean;
 }
 
 interface HttpAnswer {
@@ -25,8 +27,12 @@ export async function throwForAnswer(answer: HttpAnswer, interaction: Interactio
   if (status >= 200 && status < 300) return;
   const details = { system: EHR, status, ...interaction, issues: issuesOf(answer.data) };
   const what = `${interaction.verb}${interaction.resourceType === undefined ? '' : ` of ${interaction.resourceType}`}`;
-  if (status === 409) {
-    throw new TransientError('ehr-conflict', `Another writer was faster: the EHR refused the ${what} (409).`, details);
+  if (status === 409 || (status === 412 && interaction.versioned === true)) {
+    throw new TransientError(
+      'ehr-conflict',
+      `Another writer was faster: the EHR refused the ${what} (${status}).`,
+      details,
+    );
   }
   if (status === 501) {
     throw new UpstreamError('ehr-unsupported', `The EHR does not support the ${what} (501).`, details);

@@ -127,9 +127,17 @@ export class FhirConnection {
     );
   }
 
-  /** All or nothing. Returns one answer per entry, in order; throws UpstreamError when an entry did not succeed. */
-  async transaction(bundle: Bundle, signal: AbortSignal): Promise<readonly { readonly location?: string }[]> {
-    const answer = await this.#call({ verb: 'transaction' }, signal, () =>
+  /**
+   * All or nothing. Returns one answer per entry, in order; throws UpstreamError when an entry did not succeed. `versioned`: its
+   * entries rest on versions (If-Match), and an answer 412 means that one of them changed (TransientError `ehr-conflict`).
+   */
+  async transaction(
+    bundle: Bundle,
+    signal: AbortSignal,
+    kind?: 'versioned',
+  ): Promise<readonly { readonly location?: string }[]> {
+    const interaction: Interaction = { verb: 'transaction', ...(kind === 'versioned' && { versioned: true }) };
+    const answer = await this.#call(interaction, signal, () =>
       this.#client.transaction({ body: bundle as unknown as FhirResource, options: { signal } }),
     );
     if (answer.resourceType !== 'Bundle') throw notFhir(200, 'Bundle');

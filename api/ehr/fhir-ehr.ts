@@ -5,6 +5,7 @@ import type {
   Ehr,
   StudyRecord,
   StudyReference,
+  SupersessionOrder,
   SystemHealth,
   WithdrawalOrder,
   WrittenResources,
@@ -14,6 +15,7 @@ import { CancelledError, HemocastError } from '../errors.ts';
 import { findChanges, listStudies } from './changes.ts';
 import { FhirConnection } from './fhir-connection.ts';
 import { readStudy } from './imaging-study.ts';
+import { supersede } from './supersede.ts';
 import { withdraw } from './withdraw.ts';
 import { writeBack } from './write-back.ts';
 import { MemoryLedger } from './write-by-create.ts';
@@ -48,6 +50,11 @@ export class FhirEhr implements Ehr {
   /** See write-back.ts. */
   async writeBack(report: AssessmentReport, signal: AbortSignal): Promise<WrittenResources> {
     return writeBack(report, { connection: this.#connection, ledger: this.#ledger, now: this.#now }, signal);
+  }
+
+  /** See supersede.ts. */
+  async supersede(order: SupersessionOrder, signal: AbortSignal): Promise<void> {
+    return supersede(order, { connection: this.#connection, now: this.#now }, signal);
   }
 
   /** See withdraw.ts. */

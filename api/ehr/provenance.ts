@@ -8,8 +8,8 @@ import type { WrittenReport } from './written-report.ts';
 
 /**
  * Targets are the forecast, the measurements, the pictures and their bytes (a raw Binary has no label of its own). The Device
- * is the agent and the model card an input: neither was made by this assessment. A superseded forecast stays in the chart as
- * it is and is named as the entity that this one revises.
+ * is the agent and the model card an input: neither was made by this assessment. A superseded forecast is named as the entity that
+ * this one revises.
  */
 export function toProvenance(written: WrittenReport): Provenance {
   const { report, references, writtenAt } = written;
@@ -19,8 +19,7 @@ export function toProvenance(written: WrittenReport): Provenance {
     ...Object.values(references.media),
     ...Object.values(references.binaries),
   ];
-  const supersedes =
-    report.supersedes === undefined ? [] : [`It revises ${report.supersedes}, which was left unchanged.`];
+  const supersedes = report.supersedes === undefined ? [] : [`It revises ${report.supersedes}.`];
   return {
     resourceType: 'Provenance',
     id: resourceId(report, 'provenance'),

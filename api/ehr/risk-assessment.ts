@@ -84,7 +84,7 @@ export function forecastNotes(report: AssessmentReport): readonly string[] {
     ),
     ...(report.supersedes === undefined
       ? []
-      : [`This is revision ${report.revision}; it supersedes ${report.supersedes}.`]),
+      : [`It supersedes ${report.supersedes}, the forecast of this study before it.`]),
   ];
 }
 

@@ -18,6 +18,11 @@ export function narrative(lines: readonly string[]): Narrative {
   return { status: 'generated', div: `<div xmlns="http://www.w3.org/1999/xhtml">${paragraphs}</div>` };
 }
 
+/** The same narrative with a paragraph before all others. */
+export function withLeadingLine({ status, div = '' }: Narrative, line: string): Narrative {
+  return { status, div: div.replace(/^\s*<div\b[^>]*>/, (opening) => `${opening}<p>${escapeXhtml(line)}</p>`) };
+}
+
 export function notes(lines: readonly string[]): Annotation[] {
   return lines.map((text) => ({ text }));
 }

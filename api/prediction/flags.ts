@@ -19,6 +19,8 @@ export const FLAGS = {
   'out-of-distribution': 'This scan differs from what the network was trained on; the forecast may be off.',
   'interval-absent': 'No interval is available for this model.',
   'derived-outputs-degraded': 'The EHR does not accept every resource; some results were written in a simpler form.',
+  'earlier-forecast-unmarked':
+    'The EHR did not let the earlier forecast of this study be marked as superseded; this one counts.',
   'shadow-operation': 'Computed in shadow operation: nothing was written to the chart or shown there.',
 } as const;
 

@@ -104,6 +104,18 @@ describe('Which forecast counts', () => {
     expect(chooseForecast([{ ...old, status: 'entered-in-error' }]).shown).toBeUndefined();
   });
 
+  it('is never one that was marked as superseded, also when the one after it was withdrawn', () => {
+    const marked = { ...old, status: 'cancelled' };
+    const withdrawn = { ...revised, status: 'entered-in-error' };
+    const chosen = chooseForecast([marked, withdrawn]);
+    expect(chosen.shown).toBeUndefined();
+    expect(chosen.all.map(({ standing }) => standing)).toEqual(['withdrawn', 'superseded']);
+    expect(chooseForecast([marked, revised], marked.reference)).toMatchObject({
+      shown: marked,
+      standing: 'superseded',
+    });
+  });
+
   it('is one only, also where a later assessment does not name the earlier one', () => {
     const later = forecast('later', '2026-01-03T00:00:00Z');
     expect(chooseForecast([old, later]).all.map(({ standing }) => standing)).toEqual(['current', 'superseded']);

@@ -155,6 +155,9 @@ describe('An assessment of a simulated patient', () => {
     expect(revision.resources!.riskAssessment).not.toBe(assessment.resources!.riskAssessment);
     const provenance = await service.fhir(revision.resources!.provenance);
     expect(JSON.stringify(provenance.entity)).toContain(assessment.resources!.riskAssessment);
+    const statusOf = async ({ resources }: AssessmentJson): Promise<string> =>
+      (await service.fhir(resources!.riskAssessment)).status;
+    expect([await statusOf(assessment), await statusOf(revision)]).toEqual(['cancelled', 'preliminary']);
     expect(revision.prediction!.probability).toBeCloseTo(assessment.prediction!.probability, 6);
   }, 60_000);
 

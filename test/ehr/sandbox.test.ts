@@ -21,14 +21,14 @@ let sandbox: Sandbox;
 let server: Server;
 let egress: Egress;
 let base: string;
-let answers = (_method: string, _path: string): boolean => true;
+let answers = (_method: string, _path: string): boolean | Promise<boolean> => true;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hemocast-ehr-'));
   const app = express();
   sandbox = await createSandbox({ dataDir: folder, patientsDir: join(folder, 'none'), baseUrl: () => origin() });
-  app.use((request, _response, next) => {
-    if (answers(request.method, request.path)) next();
+  app.use(async (request, _response, next) => {
+    if (await answers(request.method, request.path)) next();
   });
   app.use('/sandbox', sandbox.router);
   server = app.listen(0, '127.0.0.1');
@@ -166,6 +166,26 @@ describe('with the sandbox EHR', () => {
     const revision = await ehr().writeBack(aReport({ report: { revision: 2, supersedes: riskAssessment } }), signal);
     expect(revision.riskAssessment).not.toBe(riskAssessment);
     expect(await count('RiskAssessment', '&subject=Patient/sim-01')).toBe(2);
+  });
+
+  it('marks what is superseded, and leaves alone what a clinician changed while it did', async () => {
+    const read = async (reference: string): Promise<{ status: string }> =>
+      (await (await egress.fetch(`${base}/${reference}`)).json()) as { status: string };
+    const first = await ehr().writeBack(aReport({ report: { contentKey: 'superseded' } }), signal);
+    let meddled = false;
+    answers = async (method, path) => {
+      if (method !== 'POST' || !/^\/sandbox\/fhir\/?$/.test(path) || meddled) return true;
+      meddled = true;
+      await put({ ...(await read(first.media[0])), status: 'entered-in-error' } as never);
+      return true;
+    };
+    await ehr().supersede({ resources: first, by: 'RiskAssessment/next' }, signal);
+    answers = () => true;
+    expect(meddled).toBe(true);
+    expect((await read(first.riskAssessment)).status).toBe('cancelled');
+    expect((await read(first.observations[0])).status).toBe('cancelled');
+    expect((await read(first.media[0])).status).toBe('entered-in-error');
+    expect((await read(first.media[1])).status).toBe('stopped');
   });
 
   it('files a long model card and a generated CT of ordinary size', async () => {

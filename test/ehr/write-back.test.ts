@@ -105,7 +105,7 @@ describe.each([
     expect(theForecast().status).toBe('entered-in-error');
   });
 
-  it('files a revision beside the forecast it supersedes, which stays as it is', async () => {
+  it('files a revision beside the forecast it supersedes, which it names', async () => {
     const first = await bench.ehr.writeBack(aReport(), bench.signal);
     const before = structuredClone(bench.server.resources.get(first.riskAssessment));
     const report = aReport({ report: { revision: 2, supersedes: first.riskAssessment } });

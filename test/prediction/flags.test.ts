@@ -75,6 +75,7 @@ const ELSEWHERE: readonly FlagCode[] = [
   'out-of-distribution',
   'interval-absent',
   'derived-outputs-degraded',
+  'earlier-forecast-unmarked',
   'shadow-operation',
 ];
 

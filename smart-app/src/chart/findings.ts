@@ -21,12 +21,12 @@ const LABELS: Readonly<Record<string, string>> = {
   'metallic-sign': 'Metallic hyperdensity sign',
 };
 
-/** Observations of another patient, withdrawn ones and others than ours are left out. */
+/** Observations of another patient, withdrawn ones and others than ours are left out; those of a superseded forecast stay with it. */
 export function toFindings(values: readonly unknown[], patientReference: string): readonly Finding[] {
   const observations = values
     .filter((value) => isResource<Observation>(value, 'Observation'))
     .filter((observation) => localReference(observation.subject?.reference) === patientReference)
-    .filter((observation) => !['entered-in-error', 'cancelled'].includes(observation.status ?? ''));
+    .filter(({ status }) => status !== 'entered-in-error');
   return Object.entries(LABELS).flatMap(([key, label]) => {
     const observation = observations.find(({ code }) => hasCode(code, key));
     if (observation === undefined) return [];

@@ -38,7 +38,7 @@ const INTERVAL = new RegExp(`^${PERCENT} interval of the probability: ${PERCENT}
 const PREVALENCE = new RegExp(`^Assumed share of patients who bleed \\(prevalence\\): ${PERCENT};`);
 const BANDS = new RegExp(`^Risk bands: low below ${PERCENT}, moderate from ${PERCENT} to below ${PERCENT}, high from`);
 const LIMIT = /^Limit of this result \([a-z0-9-]+\): ([^]*)$/;
-const SUPERSEDES = /^This is revision \d+; it supersedes (RiskAssessment\/[A-Za-z0-9\-.]{1,64})\.$/;
+const SUPERSEDES = /^(?:This is revision \d+; it|It) supersedes (RiskAssessment\/[A-Za-z0-9\-.]{1,64})[.,]/;
 
 /**
  * @param patientReference "Patient/<id>" of the launch
@@ -115,14 +115,14 @@ export interface ChosenForecast {
 }
 
 /**
- * One forecast counts: the newest that is neither withdrawn (entered-in-error) nor said to be superseded. Every other is
- * withdrawn or superseded, whether or not a later one names it. `requested` is honoured where it is one of this patient's.
+ * One forecast counts: the newest that is neither withdrawn (entered-in-error) nor superseded (the service marks it cancelled, a
+ * later one names it). Every other is withdrawn or superseded, whether or not a later one names it. `requested` is honoured where it is one of this patient's.
  */
 export function chooseForecast(forecasts: readonly Forecast[], requested?: string): ChosenForecast {
   const newestFirst = [...forecasts].sort((a, b) => (timeOf(b.madeAt) || 0) - (timeOf(a.madeAt) || 0));
   const standing = newestFirst.filter((forecast) => !isWithdrawn(forecast));
   const replaced = new Set(standing.map(({ supersedes }) => supersedes));
-  const current = standing.find(({ reference }) => !replaced.has(reference));
+  const current = standing.find(({ reference, status }) => status !== 'cancelled' && !replaced.has(reference));
   const standingOf = (forecast: Forecast): Standing => {
     if (isWithdrawn(forecast)) return 'withdrawn';
     return forecast === current ? 'current' : 'superseded';
@@ -133,5 +133,5 @@ export function chooseForecast(forecasts: readonly Forecast[], requested?: strin
 }
 
 function isWithdrawn({ status }: Forecast): boolean {
-  return ['entered-in-error', 'cancelled'].includes(status);
+  return status === 'entered-in-error';
 }

@@ -133,7 +133,11 @@ function forecastWords({ prediction, status }: RiskAssessment): string {
   const risk = `${Math.round(first?.probabilityDecimal ?? 0)} % (${first?.qualitativeRisk?.text ?? 'no band'})`;
   const words =
     first?.probabilityDecimal === undefined ? 'RiskAssessment' : `RiskAssessment: hemorrhage within 72 h ${risk}`;
-  return status === 'entered-in-error' ? `${words}, withdrawn` : words;
+  const standing: Partial<Record<typeof status, string>> = {
+    'entered-in-error': ', withdrawn',
+    cancelled: ', superseded',
+  };
+  return `${words}${standing[status] ?? ''}`;
 }
 
 export function nameOf({ name }: Patient): string {

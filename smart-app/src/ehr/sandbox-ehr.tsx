@@ -110,7 +110,7 @@ export function SandboxEhr() {
 /** The newest forecast that stands, in words, by patient. */
 function pills(forecasts: readonly RiskAssessment[]): ReadonlyMap<string, string> {
   const standing = forecasts
-    .filter(({ status }) => status !== 'entered-in-error')
+    .filter(({ status }) => status !== 'entered-in-error' && status !== 'cancelled')
     .toSorted((a, b) => Date.parse(a.meta?.lastUpdated ?? '') - Date.parse(b.meta?.lastUpdated ?? ''));
   return new Map(
     standing.map(({ subject, prediction }) => [

@@ -49,6 +49,8 @@ export class TestFhirServer {
   updateCreate = true;
   types: readonly string[] = ALL_TYPES;
   transactions = true;
+  /** Whether resources carry meta.versionId and If-Match counts. */
+  versions = true;
   pageSize = 100;
   /** Asked for every request; undefined serves it. */
   fault: (request: SeenRequest) => Fault | undefined = () => undefined;
@@ -120,8 +122,12 @@ export class TestFhirServer {
   }
 
   put(...resources: readonly Kept[]): void {
-    for (const resource of resources)
-      this.resources.set(`${resource.resourceType}/${resource.id}`, structuredClone(resource));
+    for (const resource of resources) {
+      const key = `${resource.resourceType}/${resource.id}`;
+      const versionId = String(Number(this.resources.get(key)?.meta?.versionId ?? 0) + 1);
+      const meta = this.versions ? { ...resource.meta, versionId } : resource.meta;
+      this.resources.set(key, structuredClone(meta === undefined ? resource : { ...resource, meta }));
+    }
   }
 
   all<T extends Resource['resourceType']>(type: T): Extract<Resource, { resourceType: T }>[] {
@@ -131,6 +137,16 @@ export class TestFhirServer {
   /** Requests that may change something. */
   get writes(): readonly SeenRequest[] {
     return this.requests.filter(({ method }) => method === 'PUT' || method === 'POST');
+  }
+
+  /** The different statuses of forecasts, measurements and pictures, by type. */
+  statuses(): Record<string, string[]> {
+    const statuses: Record<string, string[]> = {};
+    for (const type of ['RiskAssessment', 'Observation', 'Media', 'DocumentReference'] as const) {
+      const found = this.all(type).map(({ status }) => String(status));
+      if (found.length > 0) statuses[type] = [...new Set(found)].sort();
+    }
+    return statuses;
   }
 
   /** How many of each type the chart holds. */
@@ -184,6 +200,11 @@ export class TestFhirServer {
 
   #transaction(request: Request, response: Response): void {
     const bundle = request.body as Bundle;
+    const outdated = (bundle.entry ?? []).some(({ request: wanted, resource }) => {
+      const version = this.resources.get(`${resource?.resourceType}/${resource?.id}`)?.meta?.versionId;
+      return wanted?.ifMatch !== undefined && wanted.ifMatch !== `W/"${version}"`;
+    });
+    if (outdated) return this.#outcome(response, 412, 'conflict');
     let text = JSON.stringify(bundle.entry ?? []);
     const places: { entry: BundleEntry; id: string; known: boolean }[] = (bundle.entry ?? []).map((entry) => {
       const { resourceType } = entry.resource as Resource;

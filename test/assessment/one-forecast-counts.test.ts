@@ -1,0 +1,92 @@
+/** A study has one forecast that counts: the story writes the new one first, then marks what stood before it. */
+import { expect, it } from '@jest/globals';
+import { assessStudy } from '../../api/assessment/assess-study.ts';
+import type { AssessmentOutcome, AssessmentParts } from '../../api/assessment/assess-study.ts';
+import type { Assessment } from '../../api/assessment/assessment.ts';
+import type { SupersessionOrder, WrittenResources } from '../../api/assessment/ports.ts';
+import { TransientError, UpstreamError } from '../../api/errors.ts';
+import { MODEL, READING, STUDY } from '../ehr/support/report.ts';
+import { syntheticHead } from '../support/synthetic-head.ts';
+
+const FRAMES = syntheticHead({ slices: 24, matrix: 4, fieldOfViewMm: 2 });
+const [{ header }] = FRAMES;
+const written = (name: string): WrittenResources => ({
+  riskAssessment: `RiskAssessment/${name}`,
+  media: [],
+  observations: [],
+  provenance: `Provenance/${name}`,
+  device: 'Device/d',
+});
+
+/** What reached the chart, in order. */
+let chart: string[];
+
+async function assess(
+  earlier: readonly WrittenResources[],
+  supersede: (order: SupersessionOrder) => void = () => undefined,
+): Promise<AssessmentOutcome> {
+  chart = [];
+  const { birthDate, sex } = STUDY.patient;
+  const study = {
+    ...STUDY,
+    studyInstanceUid: header.studyInstanceUid,
+    numberOfInstances: 24,
+    patient: { identifiers: [{ value: header.patientId ?? 'P1' }], birthDate, sex },
+  };
+  const parts = {
+    ehr: {
+      readStudy: async () => study,
+      writeBack: async ({ supersedes }: { supersedes?: string }) => {
+        chart.push(`writes new, naming ${supersedes ?? 'none'}`);
+        return written('new');
+      },
+      supersede: async (order: SupersessionOrder) => {
+        chart.push(`marks ${order.resources.riskAssessment} for ${order.by}`);
+        supersede(order);
+      },
+    },
+    pacs: { listInstances: async () => FRAMES.map((frame) => frame.header), retrieveFrames: async () => FRAMES },
+    reader: { describe: () => MODEL, read: async () => READING },
+    policy: {
+      assumedPrevalence: 0.35,
+      riskBandBounds: { moderate: 0.15, high: 0.5 },
+      storeGeneratedImage: false,
+      writes: true,
+    },
+    findEarlier: async () => earlier,
+  } as unknown as AssessmentParts;
+  const assessment = { study: study.reference, revision: 2 } as Assessment;
+  return assessStudy(assessment, parts, new AbortController().signal, async () => undefined);
+}
+const flagsOf = (outcome: AssessmentOutcome): string[] => outcome.flags.map(({ code }) => code);
+
+it('writes the new forecast, then marks every earlier one; the chart is never without one', async () => {
+  const outcome = await assess([written('second'), written('first')]);
+  expect(outcome.kind).toBe('completed');
+  expect(chart).toEqual([
+    'writes new, naming RiskAssessment/second',
+    'marks RiskAssessment/second for RiskAssessment/new',
+    'marks RiskAssessment/first for RiskAssessment/new',
+  ]);
+  expect(flagsOf(outcome)).not.toContain('earlier-forecast-unmarked');
+});
+
+it('never marks what it has just written, also when an earlier run of the same work had written it', async () => {
+  await assess([written('new')]);
+  expect(chart).toEqual(['writes new, naming RiskAssessment/new']);
+});
+
+it('says so where the EHR does not let the earlier one be marked, and the new result stands', async () => {
+  const outcome = await assess([written('first')], () => {
+    throw new UpstreamError('ehr-rejected', 'The EHR rejected the transaction.');
+  });
+  expect(outcome).toMatchObject({ kind: 'completed', resources: written('new') });
+  expect(flagsOf(outcome)).toContain('earlier-forecast-unmarked');
+});
+
+it('comes back later where the EHR is away before the earlier one is marked', async () => {
+  const away = assess([written('first')], () => {
+    throw new TransientError('ehr-unavailable', 'The EHR is away.');
+  });
+  await expect(away).rejects.toMatchObject({ code: 'ehr-unavailable' });
+});
