@@ -15,7 +15,7 @@ import torch
 
 from .intracranial import intracranial_mask
 from .losses import Batch
-from .network.config import MAP_NAMES, MATRIX, SLICES
+from .network.config import MAP_NAMES, MATRIX, MEASURE_COUNT, SLICES
 from .network.generator import TISSUE_HU
 
 ALWAYS = ("initial", "follow_up", "label", "head", "seed")
@@ -34,7 +34,8 @@ class Cohort:
     """Pairs in memory: images int16, follow-ups int8 (clipped to tissue), masks packed; about 1.4 MB a pair.
 
     `initial` int16 [24, 128, 128] HU, `follow_up` int8 HU in -20..100, `maps` uint8 [6, 24, 32, 32] (HU or 255ths),
-    `inside` the packed intracranial mask; per case `label`, `bayes` (true probability), `group`, `head`, `seed`.
+    `inside` the packed intracranial mask; per case `measures` [6] (NaN where unknown), `label`, `bayes` (true probability),
+    `group`, `head`, `seed`.
     `simulated`: False where `maps`, `bayes` and `group` are unknown (empty); None before the first shard.
     """
 
@@ -45,6 +46,7 @@ class Cohort:
         self.follow_up: List[np.ndarray] = []
         self.maps: List[np.ndarray] = []
         self.inside: List[np.ndarray] = []
+        self.measures: List[np.ndarray] = []
         self.scalars: Dict[str, List[float]] = {key: [] for key in ("label", "bayes", "group", "head", "seed")}
         self.simulated: Optional[bool] = None
         self._read: Dict[str, int] = {}
@@ -72,7 +74,7 @@ class Cohort:
                 continue
             try:
                 with np.load(path) as shard:
-                    known = [key for key in SIMULATED_ONLY if key in shard]
+                    known = [key for key in (*SIMULATED_ONLY, "measures") if key in shard]
                     self._append(path, {key: shard[key] for key in (*ALWAYS, *known)})
             except CohortError:
                 raise
@@ -100,7 +102,8 @@ class Cohort:
         if self.simulated:
             maps = np.stack([self.maps[i] for i in indices]).astype(np.float32)
             maps[:, len(MAP_NAMES) - 4 :] /= 255
-        arrays = (image, follow_up, inside, maps, label)
+        measures = np.stack([self.measures[i] for i in indices])
+        arrays = (image, follow_up, inside, maps, label, measures)
         return Batch(*(None if array is None else torch.from_numpy(array) for array in arrays))
 
     def mask(self, index: int) -> np.ndarray:
@@ -135,6 +138,8 @@ class Cohort:
                 self.maps.append(shard["aux"][index].astype(np.uint8))
             scanned = shard["follow_up"][index] > NOT_SCANNED_HU
             self.inside.append(np.packbits(intracranial_mask(shard["initial"][index]) & scanned))
+            unknown = np.full(MEASURE_COUNT, np.nan, np.float32)
+            self.measures.append(shard["measures"][index].astype(np.float32) if "measures" in shard else unknown)
             for key, values in self.scalars.items():
                 if key in shard:
                     values.append(shard[key][index].item())

@@ -28,13 +28,15 @@ CLASSIFICATION_FLOOR = 0.25
 
 class Batch(NamedTuple):
     """image, follow_up, inside [n, 24, 128, 128] (HU, HU clipped to tissue, 0/1); maps [n, 6, 24, 32, 32] in their units
-    (HU, HU, fractions), None for a hospital's pairs; label [n] 0/1. Simulated follow-ups are free of noise."""
+    (HU, HU, fractions), None for a hospital's pairs; label [n] 0/1; measures [n, 6] standardised, NaN where a case has
+    none. Simulated follow-ups are free of noise."""
 
     image: Tensor
     follow_up: Tensor
     inside: Tensor
     maps: Optional[Tensor]
     label: Tensor
+    measures: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
@@ -106,3 +108,12 @@ def auxiliary_loss(map_logits: Tensor, batch: Batch) -> Tensor:
             overlap = (2 * (fraction * target).sum() + 5) / ((fraction + target).sum() + 5)
             loss = loss + 0.15 * (1 - overlap)
     return loss
+
+
+def measures_loss(read: Tensor, batch: Batch) -> Tensor:
+    """Smooth L1 of the severity measures read from the image, read and batch.measures [n, 6]; cases without them (NaN: no
+    visible staining, a hospital's pairs) do not count."""
+    known = torch.isfinite(batch.measures)
+    target = torch.where(known, batch.measures, torch.zeros_like(batch.measures)).clamp(-3.0, 3.0)
+    error = F.smooth_l1_loss(read, target, reduction="none", beta=0.5) * known
+    return error.sum() / known.sum().clamp(min=1)

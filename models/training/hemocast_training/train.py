@@ -28,6 +28,7 @@ from .losses import (
     auxiliary_loss,
     classification_loss,
     generation_loss,
+    measures_loss,
 )
 from .metrics import auc
 from .network import NetworkConfig, TinyNetwork
@@ -153,7 +154,7 @@ class Trainer:
         output = self.model(batch.image)
         generation = generation_loss(output.generated, batch)
         classification = classification_loss(output.logit, batch.label)
-        auxiliary = auxiliary_loss(output.map_logits, batch)
+        auxiliary = auxiliary_loss(output.map_logits, batch) + measures_loss(output.measures, batch)
         weights = self.task_weights(generation, classification, batch).to(self.device)
         loss = weights[0] * generation + weights[1] * classification + auxiliary
         self.optimizer.zero_grad()

@@ -1,13 +1,21 @@
 """The classification head: attention pooling at two scales, statistics of the predicted maps, one logit."""
 
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import MAP_MATRIX, SLICES, NetworkConfig
+from .config import MAP_MATRIX, MEASURE_COUNT, SLICES, NetworkConfig
 from .statistics import STATISTIC_COUNT
+
+
+class Classification(NamedTuple):
+    """logit [n]; attention [n, 24, 32, 32], sums to 1; measures [n, 6], the severity measures as read from the image."""
+
+    logit: Tensor
+    attention: Tensor
+    measures: Tensor
 
 
 class ClassificationHead(nn.Module):
@@ -16,6 +24,9 @@ class ClassificationHead(nn.Module):
     Tokens are pooled with learned weights; the query side of those weights is carried through the shared attention map
     to the keys, and the result, brought to 6 mm, is the log-prior of a second pooling over the decoder's fine features.
     The weights of that second pooling are the `attention` output: they are used, not painted on afterwards.
+
+    Six measures of severity (extent, density, texture, place ...) are read on the way to the logit. A label tells one bit
+    of a case, the measures tell six numbers; where nobody knows them (a hospital's pairs) they are simply not supervised.
     """
 
     def __init__(self, config: NetworkConfig, token_grid: Tuple[int, int, int], fine_channels: int) -> None:
@@ -30,12 +41,15 @@ class ClassificationHead(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.logit = nn.Linear(64, 1)
         self.direct = nn.Linear(STATISTIC_COUNT, 1)
+        self.read_hidden = nn.Linear(64, MEASURE_COUNT)
+        self.read_statistics = nn.Linear(STATISTIC_COUNT, MEASURE_COUNT)
+        self.from_measures = nn.Linear(MEASURE_COUNT, 1, bias=False)
 
     def forward(
         self, tokens: Tensor, shared_map: Tensor, prior: Tensor, features: Tensor, statistics: Tensor, tissue: Tensor
-    ) -> Tuple[Tensor, Tensor]:
+    ) -> Classification:
         """tokens [n, t, d], shared_map [n, heads, t, t], prior [n, t], features [n * 24, c, 32, 32],
-        statistics [n, 22], tissue [n, 24, 32, 32] in 0..1 -> logit [n], attention [n, 24, 32, 32] (sums to 1)."""
+        statistics [n, 22], tissue [n, 24, 32, 32] in 0..1."""
         pooling = (self.token_score(tokens)[..., 0] + 0.25 * torch.log(prior + 0.02)).softmax(-1)
         looked_at = (pooling[:, None, :] @ shared_map.mean(1))[:, 0]
         score = self.fine_score(features).reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
@@ -49,8 +63,10 @@ class ClassificationHead(nn.Module):
         if not self.use_statistics:
             statistics = statistics * 0
         summary = torch.cat([pooled_tokens, tokens.mean(1), pooled_fine, statistics], 1)
-        logit = self.logit(self.dropout(F.relu(self.hidden(summary)))) + self.direct(statistics)
-        return logit[:, 0], weights.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
+        hidden = F.relu(self.hidden(summary))
+        measures = self.read_hidden(hidden) + self.read_statistics(statistics)
+        logit = self.logit(self.dropout(hidden)) + self.direct(statistics) + self.from_measures(measures)
+        return Classification(logit[:, 0], weights.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX), measures)
 
     def to_fine_cells(self, weights: Tensor) -> Tensor:
         """[n, tokens] -> [n, 24, 32, 32]: bilinear in the slice, repeated across the slices of a token."""

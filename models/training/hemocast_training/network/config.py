@@ -19,6 +19,10 @@ MAP_NAMES = ("iodine", "texture", "blood_initial", "blood_follow_up", "infarct",
 """The auxiliary maps in channel order: two in HU (iodine, its local standard deviation), four as fractions 0..1."""
 
 
+MEASURE_COUNT = 6
+"""Standardised measures of visible severity that the classification head learns to read (simulate/severity.py)."""
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Everything needed to rebuild a network before its weights are loaded.

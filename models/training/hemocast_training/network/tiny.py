@@ -30,7 +30,7 @@ MAP_BIAS = (-3.0, -3.0, -4.0, -4.0, -2.0, -3.0)
 class NetworkOutput(NamedTuple):
     """logit [n]; generated [n, 24, 128, 128] unclipped tissue HU; maps: name -> [n, 24, 32, 32]; map_logits
     [n, 6, 24, 32, 32] before their non-linearity; attention [n, 24, 32, 32]; pooled [n, token_dim] encoder feature;
-    statistics [n, 22] of the maps, standardised."""
+    statistics [n, 22] of the maps, standardised; measures [n, 6] of severity as read, standardised."""
 
     logit: Tensor
     generated: Tensor
@@ -39,6 +39,7 @@ class NetworkOutput(NamedTuple):
     attention: Tensor
     pooled: Tensor
     statistics: Tensor
+    measures: Tensor
 
 
 class TinyNetwork(nn.Module):
@@ -124,7 +125,7 @@ class TinyNetwork(nn.Module):
         fine_excess = excess_4.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
         tissue = F.avg_pool2d((windows[:, :1].abs() < 1).to(image.dtype), PATCH)
         statistics = self.statistics(maps, fine_prior, fine_excess)
-        logit, attention = self.classifier(
+        logit, attention, measures = self.classifier(
             classification,
             looked,
             token_prior,
@@ -134,7 +135,7 @@ class TinyNetwork(nn.Module):
         )
         generated = self.generator(image, u)
         map_logits = map_logits.permute(0, 2, 1, 3, 4)
-        return NetworkOutput(logit, generated, maps, map_logits, attention, shared.mean(1), statistics)
+        return NetworkOutput(logit, generated, maps, map_logits, attention, shared.mean(1), statistics, measures)
 
     def token_prior(self, prior_4: Tensor) -> Tensor:
         """The hyperdensity prior per token, [n * 24, 1, 32, 32] -> [n, tokens]: mean in the slice, higher of two."""
