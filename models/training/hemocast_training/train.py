@@ -52,6 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--epoch-pairs", type=int, default=400, help="an epoch ends after at most this many pairs")
     parser.add_argument("--validate", type=int, default=120, help="validation cases looked at after each epoch")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 arithmetic in the network (losses stay float32)")
     parser.add_argument("--no-interactive", action="store_true", help="ablation: one attention map per decoder")
     parser.add_argument("--no-self-attention", action="store_true", help="ablation: convolution instead")
     parser.add_argument("--no-density-bias", action="store_true", help="ablation: attention without the density prior")
@@ -94,6 +95,7 @@ class Trainer:
         self.peak_rate = float(options.get("rate", 2e-3))
         self.batch_size = int(options.get("batch", 4))
         self.epoch_pairs = int(options.get("epoch_pairs", 400))
+        self.bf16 = bool(options.get("bf16", False))
         self.balance: Optional[GradNorm] = None
         self.use_gradnorm = not options.get("no_gradnorm", False)
         self.steps, self.epochs, self.pairs_seen, self.seconds = 0, 0, 0, 0.0
@@ -151,7 +153,8 @@ class Trainer:
         """One optimisation step at `spent` (0..1) of the budget; returns the three losses and the two task weights."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.peak_rate, self.steps, spent)
-        output = self.model(batch.image)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            output = self.model(batch.image)
         generation = generation_loss(output.generated, batch)
         classification = classification_loss(output.logit, batch.label)
         auxiliary = auxiliary_loss(output.map_logits, batch) + measures_loss(output.measures, batch)

@@ -119,7 +119,8 @@ class TinyNetwork(nn.Module):
         u = self.decode_8(torch.cat([enlarge(u), x_8], 1))
         u = self.decode_4(torch.cat([enlarge(u), x_4], 1))
 
-        map_logits = self.map_head(u).reshape(-1, SLICES, len(MAP_NAMES), MAP_MATRIX, MAP_MATRIX)
+        # float(): under bfloat16 autocast, amounts are still summed in full precision.
+        map_logits = self.map_head(u).float().reshape(-1, SLICES, len(MAP_NAMES), MAP_MATRIX, MAP_MATRIX)
         maps = {name: activate(name, map_logits[:, :, index]) for index, name in enumerate(MAP_NAMES)}
         fine_prior = prior_4.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
         fine_excess = excess_4.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
@@ -135,7 +136,7 @@ class TinyNetwork(nn.Module):
         )
         generated = self.generator(image, u)
         map_logits = map_logits.permute(0, 2, 1, 3, 4)
-        return NetworkOutput(logit, generated, maps, map_logits, attention, shared.mean(1), statistics, measures)
+        return NetworkOutput(logit.float(), generated, maps, map_logits, attention, shared.mean(1), statistics, measures.float())
 
     def token_prior(self, prior_4: Tensor) -> Tensor:
         """The hyperdensity prior per token, [n * 24, 1, 32, 32] -> [n, tokens]: mean in the slice, higher of two."""
