@@ -78,10 +78,11 @@ def choose(train: Summaries, validation: Summaries) -> Refit:
 
 @torch.no_grad()
 def fold(network: TinyNetwork, refit: Refit) -> None:
-    """Writes a refit into the head: `logit` and `direct` are linear in the same sum, so this is exact."""
+    """Writes a refit into the head: the layers before the sum are linear in it, so this is exact."""
     head = network.classifier
-    for parameter in (head.logit.weight, head.logit.bias, head.direct.weight, head.direct.bias):
-        parameter.mul_(refit.scale)
+    for layer in (head.logit, head.direct, head.from_measures):
+        for parameter in layer.parameters():
+            parameter.mul_(refit.scale)
     head.direct.weight.add_(torch.from_numpy(refit.weights).float()[None])
     head.direct.bias.add_(refit.offset)
 
