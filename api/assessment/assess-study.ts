@@ -12,6 +12,7 @@ import { checkFrames } from './choose-series.ts';
 import { matchIdentity } from './match-identity.ts';
 import { planStudy } from './plan-study.ts';
 import type { Ehr, Pacs, ScanReader, StudyRecord, WrittenResources } from './ports.ts';
+import type { ResultMaps } from './result-maps.ts';
 
 export interface AssessmentPolicy {
   readonly assumedPrevalence: number;
@@ -47,6 +48,7 @@ export type AssessmentOutcome =
       readonly flags: readonly Flag[];
       /** Null in shadow operation. */
       readonly resources: WrittenResources | null;
+      readonly maps: ResultMaps | null;
       readonly executionProvider: string;
       readonly timings: Timings;
     }
@@ -118,6 +120,7 @@ export async function assessStudy(
     const result = {
       kind: 'completed',
       prediction: reading.prediction,
+      maps: reading.maps,
       executionProvider: reading.executionProvider,
     } as const;
     if (!policy.writes) {

@@ -1,6 +1,7 @@
 /** What the story and the front doors need of the place where assessments are kept and of the queue that works on them. */
 import type { Assessment } from './assessment.ts';
 import type { ChartChanges, StudyRecord, StudyReference, SystemHealth } from './ports.ts';
+import type { ResultMaps } from './result-maps.ts';
 import type { Withdrawal } from './withdrawal.ts';
 
 /** A row to be made. `contentKey` is null while instances are still missing. */
@@ -29,6 +30,8 @@ export interface AssessmentPage {
 
 export interface AssessmentRecords {
   get(id: string): Promise<Assessment | null>;
+  /** Null where the assessment has not completed, or was made before maps were kept. */
+  getMaps(id: string): Promise<ResultMaps | null>;
   /** Newest first. Throws InvalidRequestError for a cursor that is none of ours. */
   list(query: AssessmentQuery): Promise<AssessmentPage>;
   /** Every revision of this content, newest first. */

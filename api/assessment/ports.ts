@@ -4,6 +4,7 @@
  */
 import type { Frame, InstanceHeader } from '../imaging/volume.ts';
 import type { Flag, Prediction } from '../prediction/prediction.ts';
+import type { ResultMaps } from './result-maps.ts';
 
 /** "ImagingStudy/<id>": parsed once at the door (`parseStudyReference`), never a bare string after. */
 export interface StudyReference {
@@ -114,6 +115,7 @@ export interface SeriesReading {
   readonly prediction: Prediction;
   readonly flags: readonly Flag[];
   readonly images: ReadingImages;
+  readonly maps: ResultMaps;
   readonly executionProvider: string;
   /** ms per stage of the reading. */
   readonly timings: Readonly<Record<string, number>>;

@@ -73,6 +73,80 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/assessments/{id}/maps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["AssessmentId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * What the maps of a completed assessment are and where they lie
+         * @description Two maps: `attention` (where both tasks looked) and `difference` (generated follow-up minus initial CT). Their grids lie in the
+         *     space of the initial CT: planes parallel to its slices, rows and columns parallel to those of `geometry`, so that over a slice a
+         *     map is laid by a shift and a scale. The centre of voxel `[slice][row][column]` is `origin` + column * `columnSpacingMm` *
+         *     `rowDirection` + row * `rowSpacingMm` * `columnDirection` + slice * `sliceSpacingMm` * `normal`; between centres read linearly.
+         *     The voxel-exact difference on the initial CT's own matrix is the generated image in the chart minus `initial-ct`.
+         *
+         *     404 `maps-not-found` where the assessment has not completed; 410 `assessment-withdrawn` where its result was taken back.
+         */
+        get: operations["getResultMaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/assessments/{id}/attention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["AssessmentId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * The voxels of the attention map
+         * @description uint8, `[slice][row][column]`, 255 = the most attended voxel of the scan; compressed by gzip where the client accepts it. Grid
+         *     and scale: `maps`.
+         */
+        get: operations["getAttentionMap"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/assessments/{id}/difference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["AssessmentId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * The voxels of the difference map
+         * @description Hounsfield units as int16, little endian, `[slice][row][column]`: generated follow-up CT minus initial CT; compressed by gzip
+         *     where the client accepts it. Grid: `maps`. AI-generated, not acquired.
+         */
+        get: operations["getDifferenceMap"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/imaging-studies/{id}/geometry": {
         parameters: {
             query?: never;
@@ -445,6 +519,44 @@ export interface components {
             /** @description Hyperdense volume in each slice, mL; null where no head was recognized. */
             hyperdenseMl: number[] | null;
         };
+        ResultMaps: {
+            /** Format: uuid */
+            assessment: string;
+            imagingStudy: components["schemas"]["ImagingStudyReference"];
+            patient: components["schemas"]["PatientReference"];
+            studyInstanceUid: string;
+            /** @description The series of the initial CT in whose space the grids lie. */
+            seriesInstanceUid: string;
+            maps: components["schemas"]["ResultMap"][];
+            disclaimer: string;
+        };
+        ResultMap: {
+            /** @enum {string} */
+            name: "attention" | "difference";
+            /** @description Where its voxels are, `[slice][row][column]`, little endian. */
+            href: string;
+            /** @enum {string} */
+            dtype: "uint8" | "int16";
+            /** @description UCUM unit of value * scale. */
+            unit: string;
+            /** @description A stored value times this is the quantity. */
+            scale: number;
+            meaning: string;
+            grid: components["schemas"]["MapGrid"];
+        };
+        /** @description Patient coordinates are LPS, mm. `origin` is the centre of the first voxel. */
+        MapGrid: {
+            slices: number;
+            rows: number;
+            columns: number;
+            sliceSpacingMm: number;
+            rowSpacingMm: number;
+            columnSpacingMm: number;
+            rowDirection: components["schemas"]["Vector3"];
+            columnDirection: components["schemas"]["Vector3"];
+            normal: components["schemas"]["Vector3"];
+            origin: components["schemas"]["Vector3"];
+        };
         /** @enum {string} */
         OperationMode: "running" | "shadow" | "paused";
         Operation: {
@@ -673,6 +785,87 @@ export interface operations {
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getResultMaps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["AssessmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The maps. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResultMaps"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            410: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getAttentionMap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["AssessmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Voxels. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            410: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getDifferenceMap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["AssessmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Voxels. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            410: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };

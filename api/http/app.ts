@@ -28,6 +28,7 @@ import { operationRoutes } from './operation.ts';
 import { permit } from './permit.ts';
 import { problemHandler } from './problem.ts';
 import { refusalRoutes } from './refusals.ts';
+import { resultMapRoutes } from './result-maps.ts';
 import { answerHead, logRequests, securityHeaders } from './middleware.ts';
 import { validateResponses } from './response-validation.ts';
 import { smartAppRoutes } from './smart-app.ts';
@@ -97,6 +98,7 @@ export function createApp(services: Services): Express {
   app.use(metricsRoutes(services.records, services.cds === undefined ? [] : [services.cds.metrics.register]));
   app.use(assessmentRoutes(services));
   app.use(eventRoutes(services));
+  app.use(resultMapRoutes(services.records));
   if (services.initialCt !== undefined) app.use(initialCtRoutes(services.initialCt));
   app.use(modelRoutes(services));
   app.use(notificationRoutes(services));

@@ -72,7 +72,11 @@ export function assessmentRoutes(services: Services): Router {
 }
 
 /** Throws NotFoundError, also for an assessment of a patient whom the caller may not see. */
-export async function findAssessment(id: string, records: AssessmentRecords, caller: Caller): Promise<Assessment> {
+export async function findAssessment(
+  id: string,
+  records: Pick<AssessmentRecords, 'get'>,
+  caller: Caller,
+): Promise<Assessment> {
   const assessment = await records.get(id);
   if (assessment === null || !maySee(caller, assessment.patientReference))
     throw new NotFoundError('assessment-not-found', 'There is no assessment with this id.');

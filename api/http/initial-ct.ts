@@ -1,7 +1,4 @@
 /** The voxels of the initial CT, for the viewer of the SMART app: read through the service, bound to the caller's patient. */
-import { createGunzip } from 'node:zlib';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { Router } from 'express';
 import type { Request, Response } from 'express';
 import { parseStudyReference } from '../assessment/assessment.ts';
@@ -10,6 +7,7 @@ import type { StudyPlan } from '../assessment/plan-study.ts';
 import type { StudyReference } from '../assessment/ports.ts';
 import { callerOf } from './authenticate.ts';
 import { assertMaySeeStudy } from './permit.ts';
+import { sendGzip } from './send-gzip.ts';
 
 export interface InitialCtParts {
   readonly planStudy: (reference: StudyReference, signal: AbortSignal) => Promise<StudyPlan>;
@@ -44,13 +42,7 @@ export function initialCtRoutes(parts: InitialCtParts): Router {
 
   router.get('/v1/imaging-studies/:id/initial-ct', async (request, response) => {
     const [, { huGzip }] = await read(request, response);
-    response.set({ 'Content-Type': 'application/octet-stream', Vary: 'Accept-Encoding' });
-    if (request.acceptsEncodings('gzip') === 'gzip') {
-      response.set({ 'Content-Encoding': 'gzip', 'Content-Length': String(huGzip.byteLength) });
-      response.end(huGzip);
-    } else {
-      await pipeline(Readable.from([huGzip]), createGunzip(), response);
-    }
+    await sendGzip(request, response, huGzip);
   });
 
   return router;

@@ -36,6 +36,10 @@ export const RULES: readonly Rule[] = [
   rule('GET', '/v1/assessments/{id}', ['RiskAssessment.r']),
   rule('DELETE', '/v1/assessments/{id}', ['RiskAssessment.d']),
   rule('GET', '/v1/assessments/{id}/events', ['RiskAssessment.r']),
+  // They show the head as much as the result.
+  rule('GET', '/v1/assessments/{id}/maps', ['RiskAssessment.r', 'ImagingStudy.r']),
+  rule('GET', '/v1/assessments/{id}/attention', ['RiskAssessment.r', 'ImagingStudy.r']),
+  rule('GET', '/v1/assessments/{id}/difference', ['RiskAssessment.r', 'ImagingStudy.r']),
   rule('GET', '/v1/imaging-studies/{id}/geometry', ['ImagingStudy.r']),
   rule('GET', '/v1/imaging-studies/{id}/initial-ct', ['ImagingStudy.r']),
   rule('GET', '/v1/models', []),

@@ -14,6 +14,7 @@ import { toPrediction } from '../prediction/probability.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import type { Bundle } from './bundle.ts';
 import type { OnnxModel } from './onnx-model.ts';
+import { makeResultMaps } from './result-maps.ts';
 
 /** Throws RefusalError for what cannot be vouched for. `onStage`: name of the step that begins and the fraction done before it. */
 export async function readSeries(
@@ -55,6 +56,8 @@ export async function readSeries(
     measurements,
   });
   const followUpHu = await step('back-project', 0.65, () => backProject(volume, image, output.followUpHu));
+  const { seriesInstanceUid } = input.frames[0].header;
+  const maps = makeResultMaps({ volume, image, output, seriesInstanceUid }, bundle);
   const limits = [
     flag('contrast-can-look-like-blood'),
     ...flags,
@@ -77,6 +80,7 @@ export async function readSeries(
   return {
     prediction,
     flags: limits,
+    maps,
     images: {
       comparisonPng: comparison.png,
       comparisonWidth: comparison.width,

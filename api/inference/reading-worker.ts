@@ -19,10 +19,12 @@ try {
         post({ kind: 'stage', id, stage, fraction }),
       );
       const { comparisonPng, followUpDicom } = reading.images;
-      post({ kind: 'reading', id, reading }, [
-        comparisonPng.buffer as ArrayBuffer,
-        followUpDicom.buffer as ArrayBuffer,
-      ]);
+      const { attention, difference } = reading.maps;
+      const bytes = [comparisonPng, followUpDicom, attention.gzip, difference.gzip];
+      post(
+        { kind: 'reading', id, reading },
+        bytes.map(({ buffer }) => buffer as ArrayBuffer),
+      );
     } catch (error) {
       if (error instanceof RefusalError) {
         post({ kind: 'refused', id, code: error.code, message: error.message, details: error.details });

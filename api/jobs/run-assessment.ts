@@ -149,7 +149,9 @@ async function shareContent(contentKey: string, assessment: KeptAssessment, part
   );
   if (holder?.status === 'completed' && holder.prediction && holder.executionProvider) {
     const { prediction, resources, executionProvider, flags, timings } = holder;
-    return finish(assessment, parts, { kind: 'completed', prediction, resources, executionProvider, flags, timings });
+    const maps = await parts.store.getMaps(holder.id);
+    const end = { kind: 'completed', prediction, resources, maps, executionProvider, flags, timings } as const;
+    return finish(assessment, parts, end);
   }
   return (await parts.store.pause(assessment, 'shutdown')) === null ? null : { afterMs: 2_000 };
 }

@@ -79,6 +79,15 @@ const MIGRATIONS: readonly string[] = [
   );
   COMMENT ON COLUMN hemocast.cds_feedback.comment IS 'Free text of a clinician; may hold anything.';
   `,
+  `
+  CREATE TABLE hemocast.assessment_maps (
+    assessment_id uuid PRIMARY KEY REFERENCES hemocast.assessments (id) ON DELETE CASCADE,
+    description jsonb NOT NULL,
+    attention bytea NOT NULL,
+    difference bytea NOT NULL
+  );
+  COMMENT ON TABLE hemocast.assessment_maps IS 'Maps of completed assessments, compressed by gzip: about 0.1 MB each.';
+  `,
 ];
 
 /** Any number that no one else uses as an advisory lock: two processes starting at once take turns. */

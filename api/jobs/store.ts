@@ -10,6 +10,7 @@ import type {
   NewAssessment,
 } from '../assessment/assessment-records.ts';
 import type { ChartChanges, StudyReference } from '../assessment/ports.ts';
+import type { MapName, ResultMap, ResultMaps } from '../assessment/result-maps.ts';
 import type { Withdrawal } from '../assessment/withdrawal.ts';
 import { COLUMNS, toAssessment } from './assessment-row.ts';
 import type { AssessmentRow, KeptAssessment } from './assessment-row.ts';
@@ -56,6 +57,22 @@ export class AssessmentStore implements AssessmentRecords {
 
   get(id: string): Promise<KeptAssessment | null> {
     return this.#one(`SELECT ${COLUMNS} FROM hemocast.assessments WHERE id = $1`, [id]);
+  }
+
+  async getMaps(id: string): Promise<ResultMaps | null> {
+    const { rows } = await this.#database.executeSql(
+      'SELECT description, attention, difference FROM hemocast.assessment_maps WHERE assessment_id = $1',
+      [id],
+    );
+    if (rows.length === 0) return null;
+    const { description, attention, difference } = rows[0] as Record<MapName, Uint8Array> & {
+      description: MapDescriptions;
+    };
+    return {
+      seriesInstanceUid: description.seriesInstanceUid,
+      attention: { ...description.attention, gzip: attention },
+      difference: { ...description.difference, gzip: difference },
+    };
   }
 
   async list(query: AssessmentQuery): Promise<AssessmentPage> {
@@ -228,15 +245,21 @@ export class AssessmentStore implements AssessmentRecords {
     );
   }
 
-  /** The run ends for good. */
+  /** The run ends for good; a completed one with its maps, both or neither. */
   finish({ id, attempt }: Run, end: AssessmentEnd): Promise<KeptAssessment | null> {
     const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
     const completed = end.kind === 'completed' ? end : undefined;
     return this.#change(
-      `UPDATE hemocast.assessments SET status = $3, stage = NULL, progress = CASE WHEN $3 = 'completed' THEN 1 ELSE progress END,
+      `WITH finished AS (
+       UPDATE hemocast.assessments SET status = $3, stage = NULL, progress = CASE WHEN $3 = 'completed' THEN 1 ELSE progress END,
          prediction = $4::jsonb, flags = coalesce($5::jsonb, '[]'), refusal = $6::jsonb, error = $7::jsonb, resources = $8::jsonb,
          execution_provider = $9, timings = coalesce($10::jsonb, '{}'), interruptions = 0, updated_at = now()
-       WHERE id = $1 AND attempt = $2 AND ${OPEN} RETURNING ${COLUMNS}`,
+       WHERE id = $1 AND attempt = $2 AND ${OPEN} RETURNING ${COLUMNS}
+       ), kept AS (
+       INSERT INTO hemocast.assessment_maps (assessment_id, description, attention, difference)
+         SELECT id, $11::jsonb, $12::bytea, $13::bytea FROM finished WHERE $11::jsonb IS NOT NULL
+       )
+       SELECT * FROM finished`,
       [
         id,
         attempt,
@@ -248,6 +271,9 @@ export class AssessmentStore implements AssessmentRecords {
         json(completed?.resources),
         completed?.executionProvider ?? null,
         end.kind === 'failed' ? null : json(end.timings),
+        completed?.maps ? json(describeMaps(completed.maps)) : null,
+        completed?.maps?.attention.gzip ?? null,
+        completed?.maps?.difference.gzip ?? null,
       ],
     );
   }
@@ -281,6 +307,14 @@ export class AssessmentStore implements AssessmentRecords {
     const { rows } = await this.#database.executeSql(text, values);
     return rows.length === 0 ? null : toAssessment(rows[0]);
   }
+}
+
+/** Everything about the maps but their bytes. */
+type MapDescriptions = Pick<ResultMaps, 'seriesInstanceUid'> & Record<MapName, Omit<ResultMap, 'gzip'>>;
+
+function describeMaps({ seriesInstanceUid, attention, difference }: ResultMaps): MapDescriptions {
+  const describe = ({ grid, scale }: ResultMap): Omit<ResultMap, 'gzip'> => ({ grid, scale });
+  return { seriesInstanceUid, attention: describe(attention), difference: describe(difference) };
 }
 
 function isUniqueViolation(error: unknown): boolean {

@@ -133,10 +133,12 @@ describe('The doors of the service', () => {
   const REFERENCE = ['GET /v1/models', 'GET /v1/operation', 'GET /v1/refusals'];
   const IMAGES = ['GET /v1/imaging-studies/{id}/geometry', 'GET /v1/imaging-studies/{id}/initial-ct'];
   const READ = ['GET /v1/assessments/{id}', 'GET /v1/assessments/{id}/events'];
+  const MAPS = ['attention', 'difference', 'maps'].map((map) => `GET /v1/assessments/{id}/${map}`);
   const NOTIFY = ['POST /v1/notifications', 'PUT /v1/notifications/{resourceType}/{id}'];
   const ALL_OF_A_CLIENT = [
     ...IMAGES,
     ...READ,
+    ...MAPS,
     ...NOTIFY,
     'GET /v1/assessments',
     'POST /v1/assessments',
@@ -152,6 +154,11 @@ describe('The doors of the service', () => {
     ['system/RiskAssessment.s', 'system/RiskAssessment.s', ['GET /v1/assessments']],
     ['system/ImagingStudy.r', 'system/ImagingStudy.r', IMAGES],
     ['system/ImagingStudy.u', 'system/ImagingStudy.u', NOTIFY],
+    [
+      'system/RiskAssessment.r and system/ImagingStudy.r',
+      'system/RiskAssessment.r system/ImagingStudy.r',
+      [...READ, ...IMAGES, ...MAPS],
+    ],
     ['system/RiskAssessment.read of version 1', 'system/RiskAssessment.read', [...READ, 'GET /v1/assessments']],
     ['system/*.cruds', 'openid system/*.cruds', ALL_OF_A_CLIENT],
     ['scopes of a user', 'patient/*.cruds user/*.cruds', []],
@@ -171,12 +178,12 @@ describe('The doors of the service', () => {
     [
       'patient/RiskAssessment.rs and patient/ImagingStudy.rs',
       'patient/RiskAssessment.rs patient/ImagingStudy.rs',
-      [...READ, ...IMAGES, 'GET /v1/assessments', 'POST /v1/assessments'],
+      [...READ, ...IMAGES, ...MAPS, 'GET /v1/assessments', 'POST /v1/assessments'],
     ],
     [
       'patient/*.*',
       'patient/*.*',
-      [...READ, ...IMAGES, 'GET /v1/assessments', 'POST /v1/assessments', 'DELETE /v1/assessments/{id}'],
+      [...READ, ...IMAGES, ...MAPS, 'GET /v1/assessments', 'POST /v1/assessments', 'DELETE /v1/assessments/{id}'],
     ],
     ['scopes of a system', 'system/*.cruds', []],
   ])('open to a user of the EHR with %s exactly what that says', async (name, scope, routes) => {

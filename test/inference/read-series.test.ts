@@ -21,7 +21,7 @@ function read(oodScore: number, changes: Partial<Bundle> = {}): Promise<SeriesRe
       logit: 0.5,
       probability: 0.62,
       followUpHu: image,
-      attention: new Float32Array(1),
+      attention: new Float32Array(24 * 32 * 32),
       oodScore,
     }),
   };

@@ -1,5 +1,6 @@
 /** A chart, a PACS and a reader of scans in memory, for suites whose subject is the queue or the front doors. */
 import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import type { AssessmentOutcome, AssessmentProgress } from '../../api/assessment/assess-study.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
 import type {
@@ -9,6 +10,7 @@ import type {
   StudyReference,
   SystemHealth,
 } from '../../api/assessment/ports.ts';
+import type { ResultMaps } from '../../api/assessment/result-maps.ts';
 import { NotFoundError } from '../../api/errors.ts';
 import type { Prediction } from '../../api/prediction/prediction.ts';
 import { DISCLAIMER } from '../../api/prediction/prediction.ts';
@@ -42,6 +44,25 @@ export const PREDICTION: Prediction = {
   },
 };
 
+const grid = {
+  slices: 1,
+  rows: 2,
+  columns: 2,
+  sliceSpacingMm: 5,
+  rowSpacingMm: 6,
+  columnSpacingMm: 6,
+  rowDirection: [1, 0, 0],
+  columnDirection: [0, 1, 0],
+  normal: [0, 0, 1],
+  origin: [-3, -3, 10],
+} as const;
+
+export const MAPS: ResultMaps = {
+  seriesInstanceUid: '2.25.1',
+  attention: { grid, scale: 0.01, gzip: new Uint8Array(gzipSync(Uint8Array.of(0, 255, 7, 9))) },
+  difference: { grid, scale: 1, gzip: new Uint8Array(gzipSync(new Uint8Array(Int16Array.of(0, -40, 12, 0).buffer))) },
+};
+
 export type Story = (
   assessment: Assessment,
   signal: AbortSignal,
@@ -72,6 +93,7 @@ export function completed(assessment: Assessment): AssessmentOutcome {
     prediction: PREDICTION,
     flags: [{ code: 'age-unknown', message: 'The age of the patient is not known; adults only are in scope.' }],
     resources: writtenResources(assessment),
+    maps: MAPS,
     executionProvider: 'cpu',
     timings: { retrieving: 12, 'reading-scan': 34 },
   };

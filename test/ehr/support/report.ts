@@ -1,6 +1,7 @@
 /** A completed assessment as the mappings receive it; every test changes what it is about. */
 import type { AssessmentReport, ModelDescription, SeriesReading, StudyRecord } from '../../../api/assessment/ports.ts';
 import { DISCLAIMER } from '../../../api/prediction/prediction.ts';
+import { MAPS } from '../../support/in-memory-hospital.ts';
 import type { Prediction } from '../../../api/prediction/prediction.ts';
 
 export const MODEL: ModelDescription = {
@@ -60,6 +61,7 @@ export const READING: SeriesReading = {
     followUpRows: 512,
     followUpColumns: 512,
   },
+  maps: MAPS,
   executionProvider: 'cpu',
   timings: {},
 };
