@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "hemocast_training.train",
     "evaluate": "hemocast_training.evaluate",
     "prepare": "hemocast_training.prepare",
+    "finetune": "hemocast_training.finetune",
     "export": "hemocast_training.export",
     "golden": "hemocast_training.golden",
 }

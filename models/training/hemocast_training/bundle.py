@@ -6,10 +6,11 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from . import DISCLAIMER
 from .calibrate import LEVEL, Calibration
+from .checkpoint import WEIGHTS_FILE
 from .network.config import MAP_MATRIX, MATRIX, SLICES
 from .network.generator import TISSUE_HU
 
@@ -26,31 +27,41 @@ INTENDED_USE = (
 
 
 def write_metadata(
-    bundle: Path, name: str, version: str, calibration: Calibration, ood_threshold: float, training: Dict[str, Any]
+    bundle: Path,
+    name: str,
+    version: str,
+    calibration: Calibration,
+    ood_threshold: float,
+    training: Dict[str, Any],
+    disclaimer: str = DISCLAIMER,
+    training_data: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Writes configs/metadata.json for the model.onnx that lies in the bundle; returns its content.
 
     `training`: cases, heads, minutes, pairs_seen, parameters, seed of the run, for the description and the card.
+    `disclaimer` and `training_data` say what a network was trained on that did not learn from simulated pairs alone.
     """
+    files = [file for file in (MODEL_FILE, WEIGHTS_FILE) if file == MODEL_FILE or (bundle / file).exists()]
     volume = [1, SLICES, MATRIX, MATRIX]
     metadata = {
         "name": name,
         "version": version,
         "created": datetime.date.today().isoformat(),
-        "disclaimer": DISCLAIMER,
+        "disclaimer": disclaimer,
         "description": (
             "Dual-task network (probability of hemorrhage and generated follow-up CT): shared encoder with "
             "density-aware self-attention, interactive attention between the decoders; "
             f"{training['parameters']:,} parameters."
         ),
         "intended_use": INTENDED_USE,
-        "training_data": (
+        "training_data": training_data
+        or (
             f"{training['cases']} simulated pairs on {len(training['heads'])} head anatomies (SynthSeg label maps), no "
             f"patient data; {training['minutes']:.0f} minutes on one {training['device']} "
             f"({training['pairs_seen']} pairs seen, seed {training['seed']}). {training.get('note', '')}".rstrip()
         ),
         "license": "Apache-2.0",
-        "files": {MODEL_FILE: describe_file(bundle / MODEL_FILE)},
+        "files": {file: describe_file(bundle / file) for file in files},
         "network_data_format": {
             "inputs": {
                 "image": {

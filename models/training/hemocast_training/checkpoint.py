@@ -1,10 +1,19 @@
-"""Reads what a training run left behind."""
+"""Reads what a training run left behind, and keeps trainable weights beside a bundle's graph.
 
+The ONNX graph cannot be trained further, so a bundle also carries `training/weights.pt`: the exported network's weights
+before calibration, matrices and kernels in float16 and everything else in float32, with the configuration that rebuilds it.
+"""
+
+import json
 from pathlib import Path
+from typing import Any, Dict, Tuple
 
 import torch
+from torch import nn
 
 from .network import NetworkConfig, TinyNetwork
+
+WEIGHTS_FILE = "training/weights.pt"
 
 
 def load_network(run_folder: Path) -> tuple:
@@ -16,3 +25,45 @@ def load_network(run_folder: Path) -> tuple:
     model = TinyNetwork(NetworkConfig.from_json(state["network_config"]))
     model.load_state_dict(state["average"])
     return model.eval(), state
+
+
+def save_weights(network: nn.Module, bundle: Path) -> int:
+    """Writes training/weights.pt of a bundle; returns its size in bytes. ValueError where float16 cannot hold a weight."""
+    weights = {}
+    for name, tensor in network.state_dict().items():
+        weights[name] = tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor.clone()
+        if not torch.isfinite(weights[name].float()).all():
+            raise ValueError(f"{name} does not fit into float16 or is not finite: the run has diverged.")
+    path = Path(bundle) / WEIGHTS_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The configuration as text: the safe reader of PyTorch 1.13 knows no floating-point numbers.
+    torch.save({"network_config": json.dumps(network.config.to_json()), "weights": weights}, path)
+    return path.stat().st_size
+
+
+def load_weights(bundle: Path) -> nn.Module:
+    """The network of a bundle in eval mode, float32. Nothing but tensors and plain values is read from the file."""
+    state = torch.load(Path(bundle) / WEIGHTS_FILE, map_location="cpu", weights_only=True)
+    network = TinyNetwork(NetworkConfig.from_json(json.loads(state["network_config"])))
+    network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in state["weights"].items()})
+    return network.eval()
+
+
+def load_start(folder: Path) -> Tuple[nn.Module, Dict[str, Any]]:
+    """(network, where it comes from) of a bundle or of a run folder, to be trained further.
+
+    Where it comes from: name, version, training_data. Files of a bundle are held to the SHA-256 in its metadata.
+    FileNotFoundError where the folder is neither; ValueError where a bundle has no trainable weights.
+    """
+    from .bundle import METADATA_FILE, read_metadata
+
+    folder = Path(folder)
+    if (folder / METADATA_FILE).exists():
+        metadata = read_metadata(folder)
+        if WEIGHTS_FILE not in metadata["files"]:
+            raise ValueError(f"{folder} has no {WEIGHTS_FILE}, and a graph cannot be trained: name the run folder instead.")
+        return load_weights(folder), {key: metadata[key] for key in ("name", "version", "training_data")}
+    network, state = load_network(folder)
+    last = state["history"][-1] if state.get("history") else {}
+    data = f"{last.get('pairs_available', 'an unknown number of')} simulated pairs on {len(state['heads'])} head anatomies."
+    return network, {"name": folder.resolve().name, "version": "run", "training_data": data}

@@ -2,6 +2,8 @@
 
 `python3 -m hemocast_training export --run RUN --train DIR --validation DIR --test DIR --out BUNDLE`. The evaluation and
 the model card are written by `evaluate` afterwards, on heads that neither training nor calibration has seen.
+
+A run of `finetune` needs no cohorts: its own cross-validation calibrates it, and the bundle is complete at once.
 """
 
 import argparse
@@ -12,13 +14,14 @@ import numpy as np
 import torch
 
 from . import refit
-from .bundle import MODEL_FILE, write_license, write_metadata
+from .bundle import MODEL_FILE, read_metadata, write_license, write_metadata
 from .calibrate import calibrate
-from .checkpoint import load_network
+from .checkpoint import load_network, save_weights
 from .data import Cohort
 from .deployed import DeployedNetwork, FeatureCloud
 from .golden import write_golden
 from .onnx_model import check_parity, export_onnx, open_session
+from .site_export import export_site
 
 OOD_QUANTILE = 0.99
 
@@ -26,13 +29,13 @@ OOD_QUANTILE = 0.99
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`export`: a bundle from a run."""
     parser = subparsers.add_parser("export", help="calibrate a run and write its bundle", description=__doc__)
-    parser.add_argument("--run", dest="run_folder", required=True, help="run folder written by `train`")
-    parser.add_argument("--train", required=True, help="cohort folder, for the refit and the out-of-distribution score")
+    parser.add_argument("--run", dest="run_folder", required=True, help="run folder written by `train` or `finetune`")
+    parser.add_argument("--train", help="cohort folder, for the refit and the out-of-distribution score")
     parser.add_argument("--train-limit", type=int, default=1000, help="training cases used for these two")
-    parser.add_argument("--validation", required=True, help="cohort folder, for temperature, interval and threshold")
-    parser.add_argument("--test", required=True, help="cohort folder, for the start check's case and parity")
+    parser.add_argument("--validation", help="cohort folder, for temperature, interval and threshold")
+    parser.add_argument("--test", help="cohort folder, for the start check's case and parity")
     parser.add_argument("--out", required=True, help="bundle folder")
-    parser.add_argument("--name", default="hemocast-tiny")
+    parser.add_argument("--name", help="of the bundle; hemocast-tiny unless it is a site's, which needs its own")
     parser.add_argument("--note", default="", help="what a reader should know about this run, for the model card")
     parser.add_argument("--version", required=True, help="semantic version of the bundle")
     parser.add_argument("--repository", default="../..", help="repository root, for the DICOM cases")
@@ -44,6 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the bundle and prints what was measured on the way."""
     torch.set_num_threads(1)
     network, state = load_network(Path(arguments.run_folder))
+    if "site" in state:
+        if not arguments.name or arguments.name.startswith("hemocast-"):
+            raise ValueError("a site's bundle needs a --name of its own that does not begin with hemocast-.")
+        bundle = Path(arguments.out)
+        export_site(Path(arguments.run_folder), network, state["site"], bundle, arguments.name, arguments.version)
+        print(f"{bundle}: complete; read docs/README.md. {read_metadata(bundle)['disclaimer']}")
+        return 0
+    for option in ("train", "validation", "test"):
+        if getattr(arguments, option) is None:
+            raise ValueError(f"--{option} is needed for a run on simulated pairs.")
     train = Cohort(arguments.train, limit=arguments.train_limit).require(2)
     validation = Cohort(arguments.validation).require(20)
     test = Cohort(arguments.test, limit=50).require(3)
@@ -56,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     calibration = calibrate(unseen.labels, last_layer.apply(unseen), validation.values("head"))
     deployed = DeployedNetwork(network, calibration.temperature, cloud).eval()
     size = export_onnx(deployed, bundle / MODEL_FILE)
-
+    save_weights(network, bundle)
     session = open_session(bundle / MODEL_FILE)
     cases = [np.stack(test.initial[:1]), np.stack(test.initial[:3])]
     difference = check_parity(deployed, session, cases)
@@ -66,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         "note": arguments.note,
         "last_layer_refit": refit.describe(last_layer, seen, unseen),
     }
-    write_metadata(bundle, arguments.name, arguments.version, calibration, round(threshold, 4), training)
+    write_metadata(bundle, arguments.name or "hemocast-tiny", arguments.version, calibration, round(threshold, 4), training)
     write_license(bundle)
     copy_curves(Path(arguments.run_folder), bundle)
     write_golden(bundle, test, Path(arguments.repository), arguments.dicom)

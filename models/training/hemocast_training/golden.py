@@ -40,13 +40,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def write_golden(bundle: Path, cohort: Cohort, repository: Path, dicom_folders: Sequence[str]) -> Dict[str, Any]:
-    """Computes every vector with the bundle's own model.onnx and writes golden.json and the start check's input."""
+    """The vectors of a bundle of simulated cases: the start check takes the cohort's first case with hyperdensity."""
+    visible = np.flatnonzero(cohort.values("group") > 0)
+    return write_golden_of(bundle, cohort.initial[int(visible[0]) if len(visible) else 0], repository, dicom_folders)
+
+
+def write_golden_of(bundle: Path, image: np.ndarray, repository: Path, dicom_folders: Sequence[str]) -> Dict[str, Any]:
+    """Computes every vector with the bundle's own model.onnx; writes golden.json and the start check's input `image`
+    ([24, 128, 128], whole HU)."""
     read_metadata(bundle)
     session = open_session(bundle / MODEL_FILE)
     golden = {
         "tolerance": TOLERANCE,
         "weights": weight_cases(),
-        "start_check": start_check(bundle, session, cohort),
+        "start_check": start_check(bundle, session, image),
         "dicom": [dicom_case(session, repository, folder) for folder in dicom_folders],
     }
     write_json(bundle / "golden" / "golden.json", golden)
@@ -79,10 +86,8 @@ def weight_cases() -> List[Dict[str, Any]]:
     return found
 
 
-def start_check(bundle: Path, session, cohort: Cohort) -> Dict[str, Any]:
-    """The case run by the service at start: the first with visible hyperdensity, as a gzipped int16 volume."""
-    visible = np.flatnonzero(cohort.values("group") > 0)
-    image = cohort.initial[int(visible[0]) if len(visible) else 0]
+def start_check(bundle: Path, session, image: np.ndarray) -> Dict[str, Any]:
+    """The case run by the service at start, as a gzipped int16 volume."""
     (bundle / "golden").mkdir(parents=True, exist_ok=True)
     packed = gzip.compress(image.astype("<i2").tobytes(), 9, mtime=0)
     (bundle / "golden" / START_INPUT).write_bytes(packed)
