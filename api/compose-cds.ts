@@ -35,7 +35,7 @@ export function composeCds(parts: CdsComposition): CdsParts {
   const { database, egress, requestParts, operation, log, publicUrl, ehr, clients } = parts;
   const ownFhirServers = spellings(ehr, publicUrl);
   const background = new BackgroundRequests(
-    (study) => requestAssessment(study, false, requestParts, AbortSignal.timeout(PLAN_TIMEOUT_MS)),
+    (study) => requestAssessment(study, 'automatic', requestParts, AbortSignal.timeout(PLAN_TIMEOUT_MS)),
     (error) => log.warn('a study named by a hook could not be requested', { system: 'ehr' }, error),
   );
   const feedback = new FeedbackStore(database);

@@ -27,7 +27,7 @@ export async function assessAtStart(parts: RequestParts, log: Logger): Promise<v
   for (const id of ASSESSED_AT_START) {
     try {
       const reference = parseStudyReference(`ImagingStudy/${id}`);
-      const { assessment } = await requestAssessment(reference, false, parts, AbortSignal.timeout(30_000));
+      const { assessment } = await requestAssessment(reference, 'automatic', parts, AbortSignal.timeout(30_000));
       await untilEnded(assessment, parts.records);
     } catch (error) {
       log.warn('a sandbox patient could not be assessed at start', { system: 'sandbox' }, error);

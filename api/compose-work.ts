@@ -76,7 +76,7 @@ export async function composeWork(config: Config, parts: WorkParts): Promise<Wor
     trigger: config.autoAssess
       ? {
           judge: (reference, signal) => judgeEligibility(reference, { ehr, planStudy: request.planStudy }, signal),
-          assess: async (reference, signal) => void (await requestAssessment(reference, false, request, signal)),
+          assess: async (reference, signal) => void (await requestAssessment(reference, 'automatic', request, signal)),
         }
       : undefined,
     intervalMs: config.chartWatchMs,

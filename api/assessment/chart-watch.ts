@@ -1,13 +1,16 @@
 /**
  * Follows the chart: results that no longer stand are taken back, and where that is wanted eligible studies are assessed. It
  * looks on its own, and at once when something says that the chart changed; what it is told is never believed, only read
- * again. Doing it twice changes nothing.
+ * again. Doing it twice changes nothing. How far it has come, and what it has to look at again, is kept: a restart loses neither.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { UpstreamError } from '../errors.ts';
 import type { Assessment } from './assessment.ts';
+import { formatStudyReference } from './assessment.ts';
 import type { AssessmentRecords } from './assessment-records.ts';
 import type { Eligibility } from './eligibility.ts';
+import { LookAgain } from './look-again.ts';
+import { PausedError } from './operation.ts';
 import type { OperationSwitch } from './operation.ts';
 import type { ChartChanges, Ehr, StudyReference } from './ports.ts';
 import { WITHDRAWALS, findWithdrawal } from './withdrawal.ts';
@@ -15,7 +18,7 @@ import { WITHDRAWALS, findWithdrawal } from './withdrawal.ts';
 export interface ChartWatchParts {
   readonly ehr: Pick<Ehr, 'readStudy' | 'withdraw' | 'findChanges' | 'listStudies'>;
   readonly records: Pick<AssessmentRecords, 'listStanding' | 'withdraw' | 'readCursor' | 'writeCursor'>;
-  readonly operation: Pick<OperationSwitch, 'current'>;
+  readonly operation: Pick<OperationSwitch, 'current' | 'onChange'>;
   /** Set where eligible studies are assessed without anyone asking (eligibility.ts). */
   readonly trigger?: {
     judge(reference: StudyReference, signal: AbortSignal): Promise<Eligibility>;
@@ -23,29 +26,42 @@ export interface ChartWatchParts {
   };
   /** Pause between two looks, ms. */
   readonly intervalMs: number;
+  /** Told of every study that could not be judged, and of every look that failed as a whole. */
   readonly onFault: (error: unknown) => void;
 }
 
-/** A look that takes longer is given up and begun again. ms */
-const LOOK_TIMEOUT_MS = 120_000;
+/** One study or result that takes longer is given up for now. ms */
+const ITEM_TIMEOUT_MS = 60_000;
+/** Notifications come in bursts: one look answers all that arrive within this time. ms */
+const BURST_MS = 200;
 const CURSOR = 'chart-watch';
 /** Every so many looks all standing results are judged, changed or not. */
 const LOOKS_PER_SWEEP = 20;
 
 export class ChartWatch {
   readonly #parts: ChartWatchParts;
+  readonly #again: LookAgain;
   readonly #stopped = new AbortController();
-  /** Studies whose images were still arriving, by id; looked at again until they are there. */
-  readonly #arriving = new Map<string, StudyReference>();
+  /** Ends the look under way: the service was paused, or went dark. */
+  #held = new AbortController();
   #wake = new AbortController();
-  #looks = 0;
+  /** Looks until the next sweep; the first one is a sweep. */
+  #looksToSweep = 0;
   #loop: Promise<void> | undefined;
+  #stopListening: (() => void) | undefined;
 
   constructor(parts: ChartWatchParts) {
     this.#parts = parts;
+    this.#again = new LookAgain(parts.records);
   }
 
   start(): void {
+    this.#stopListening ??= this.#parts.operation.onChange(({ mode }) => {
+      this.#held.abort(new PausedError(`The service is ${mode}.`));
+      // What had to be left standing meanwhile is taken back now.
+      this.#looksToSweep = 0;
+      this.poke();
+    });
     this.#loop ??= this.#run();
   }
 
@@ -55,74 +71,105 @@ export class ChartWatch {
   }
 
   async stop(): Promise<void> {
+    this.#stopListening?.();
     this.#stopped.abort();
     this.#wake.abort();
     await this.#loop;
   }
 
   async #run(): Promise<void> {
+    const { operation, intervalMs, onFault } = this.#parts;
     while (!this.#stopped.signal.aborted) {
       this.#wake = new AbortController();
-      if (this.#parts.operation.current().mode !== 'paused') {
-        const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]);
+      this.#held = new AbortController();
+      if (operation.current().mode !== 'paused') {
+        const signal = AbortSignal.any([this.#stopped.signal, this.#held.signal]);
         await this.look(signal).catch((error: unknown) => {
-          if (!this.#stopped.signal.aborted) this.#parts.onFault(error);
+          if (!signal.aborted) onFault(error);
         });
       }
+      await pause(BURST_MS, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
       const { signal } = this.#wake;
-      if (!this.#stopped.signal.aborted)
-        await pause(this.#parts.intervalMs, undefined, { signal }).catch(() => undefined);
+      await pause(intervalMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
   /**
-   * One look at what changed since the last one, and now and then at every result that stands: a search cannot name what was
-   * deleted. A result that cannot be judged now does not keep the others from being judged; it is looked at again.
+   * One look at what changed since the last one and at what could not be judged then; now and then at every result that stands:
+   * a search cannot name what was deleted. Nothing that cannot be judged keeps the rest from being judged.
    */
   async look(signal: AbortSignal): Promise<void> {
-    const { records } = this.#parts;
+    const { records, trigger } = this.#parts;
     const now = new Date().toISOString();
     const since = await records.readCursor(CURSOR);
-    const changes = since === null ? 'unknown' : await this.#findChanges(since, signal);
-    const everything = changes === 'unknown' || this.#looks++ % LOOKS_PER_SWEEP === 0;
-    const faults: unknown[] = [];
-    for (const assessment of await records.listStanding(everything ? null : changes)) {
-      await this.#review(assessment, signal).catch((error: unknown) => faults.push(error));
-      signal.throwIfAborted();
-    }
     // What was in the chart before the first look is history, not news.
-    if (changes !== 'unknown') await this.#assessEligible(changes, signal);
-    if (faults.length > 0) throw faults[0];
-    await records.writeCursor(CURSOR, changes === 'unknown' ? now : changes.until);
+    const found = since === null ? { studies: [], patients: [], until: now } : await this.#findChanges(since, signal);
+    const changes = found ?? { studies: [], patients: [], until: now };
+    const due = await this.#again.read(now);
+    const studies = [...changes.studies, ...due.studies];
+    const patients = [...changes.patients, ...due.patients];
+
+    const sweep = found === undefined || this.#looksToSweep <= 0;
+    for (const assessment of await records.listStanding(sweep ? null : { studies, patients })) {
+      await this.#orAgain(formatStudyReference(assessment.study), signal, (limit) => this.#review(assessment, limit));
+    }
+    if (trigger !== undefined) {
+      for (const reference of await this.#candidates({ studies, patients }, signal)) {
+        await this.#orAgain(formatStudyReference(reference), signal, async (limit) => {
+          const eligibility = await trigger.judge(reference, limit);
+          if (eligibility === 'still-arriving') this.#again.add(formatStudyReference(reference));
+          if (eligibility === 'eligible') await trigger.assess(reference, limit);
+        });
+      }
+    }
+    await this.#again.write(now);
+    await records.writeCursor(CURSOR, changes.until);
+    this.#looksToSweep = sweep ? LOOKS_PER_SWEEP - 1 : this.#looksToSweep - 1;
   }
 
-  /** 'unknown' where more changed than the chart can be asked for: then every standing result is judged. */
-  async #findChanges(since: string, signal: AbortSignal): Promise<ChartChanges | 'unknown'> {
+  /** Undefined where more changed than the chart can be asked for: then every standing result is judged. */
+  async #findChanges(since: string, signal: AbortSignal): Promise<ChartChanges | undefined> {
     try {
       return await this.#parts.ehr.findChanges(since, signal);
     } catch (error) {
-      if (error instanceof UpstreamError && error.code === 'ehr-paging-endless') return 'unknown';
-      throw error;
+      if (!(error instanceof UpstreamError && error.code === 'ehr-paging-endless')) throw error;
+      this.#parts.onFault(error);
+      return undefined;
     }
   }
 
-  async #assessEligible(changes: ChartChanges, signal: AbortSignal): Promise<void> {
-    const { ehr, trigger } = this.#parts;
-    if (trigger === undefined) return;
-    const candidates = new Map([...this.#arriving, ...changes.studies.map((study) => [study.id, study] as const)]);
-    for (const patient of changes.patients) {
-      for (const { reference } of await ehr.listStudies(patient, signal)) candidates.set(reference.id, reference);
+  /** The studies named, and those of the patients named. */
+  async #candidates(
+    { studies, patients }: Pick<ChartChanges, 'studies' | 'patients'>,
+    signal: AbortSignal,
+  ): Promise<readonly StudyReference[]> {
+    const candidates = new Map(studies.map((study) => [study.id, study]));
+    for (const patient of new Set(patients)) {
+      await this.#orAgain(patient, signal, async (limit) => {
+        for (const { reference } of await this.#parts.ehr.listStudies(patient, limit)) {
+          candidates.set(reference.id, reference);
+        }
+      });
     }
-    for (const [id, reference] of candidates) {
-      const eligibility = await trigger.judge(reference, signal);
-      if (eligibility === 'still-arriving') this.#arriving.set(id, reference);
-      else this.#arriving.delete(id);
-      if (eligibility === 'eligible') await trigger.assess(reference, signal);
+    return [...candidates.values()];
+  }
+
+  /** Does the work in its time, or looks at its subject again next time. Throws only when the look itself has to end. */
+  async #orAgain(subject: string, signal: AbortSignal, work: (limit: AbortSignal) => Promise<void>): Promise<void> {
+    signal.throwIfAborted();
+    try {
+      await work(AbortSignal.any([signal, AbortSignal.timeout(ITEM_TIMEOUT_MS)]));
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#again.add(subject);
+      this.#parts.onFault(error);
     }
   }
 
   async #review(assessment: Assessment, signal: AbortSignal): Promise<void> {
-    const { ehr, records } = this.#parts;
+    const { ehr, records, operation } = this.#parts;
+    // In shadow operation nothing is written, not even a withdrawal: it is made up for when the service runs.
+    if (assessment.resources !== null && operation.current().mode !== 'running') return;
     const code = await findWithdrawal(assessment, ehr, signal);
     if (code === null) return;
     const message = WITHDRAWALS[code];

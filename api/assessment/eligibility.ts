@@ -25,9 +25,11 @@ export async function judgeEligibility(
   if (thrombectomy === undefined || startedAt === undefined) return 'not-eligible';
   if (!plan.complete) return 'still-arriving';
   if (plan.refusal !== null) return 'not-eligible';
-  const earlier = (await ehr.listStudies(patientReference, signal)).filter(
-    (study) => study.startedAt !== undefined && Date.parse(study.startedAt) < Date.parse(startedAt),
-  );
+  const { endedAt = '' } = thrombectomy;
+  const earlier = (await ehr.listStudies(patientReference, signal)).filter(({ startedAt: start = '' }) => {
+    const precedesProcedure = start.includes('T') && Date.parse(start) < Date.parse(endedAt);
+    return Date.parse(start) < Date.parse(startedAt) && !precedesProcedure;
+  });
   for (const { reference: other } of earlier) {
     const before = await planOrNothing(other, planStudy, signal);
     if (before?.study.thrombectomy?.reference !== thrombectomy.reference) continue;

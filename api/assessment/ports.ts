@@ -177,7 +177,7 @@ export interface ChartChanges {
   readonly studies: readonly StudyReference[];
   /** "Patient/<id>": the record itself or a procedure of the patient. */
   readonly patients: readonly string[];
-  /** Latest change seen, on the EHR's clock. */
+  /** Where the next search begins, on the EHR's clock; what is named may be named again. */
   readonly until: string;
 }
 

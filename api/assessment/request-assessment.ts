@@ -42,7 +42,18 @@ export class QueueFullError extends HemocastError {
 const MOST_LOOKS = 5;
 
 /**
- * Asks for the assessment of a study. The same content (study, chosen instances, network) is the same assessment; `force`
+ * - `asked`: someone wants the result; what failed, was refused or cancelled is tried again.
+ * - `forced`: someone wants it made anew.
+ * - `automatic`: the chart changed. Nobody asked, so nothing is done again that was refused or that someone cancelled, and a
+ *   failure only a few times.
+ */
+export type RequestKind = 'asked' | 'forced' | 'automatic';
+
+/** Attempts at one content without anyone asking. */
+const MOST_AUTOMATIC_ATTEMPTS = 3;
+
+/**
+ * Asks for the assessment of a study. The same content (study, chosen instances, network) is the same assessment; `forced`
  * makes a new revision of it that supersedes the latest completed one. An assessment under way is returned in either case.
  * Returns once the work is durable.
  *
@@ -50,7 +61,7 @@ const MOST_LOOKS = 5;
  */
 export async function requestAssessment(
   reference: StudyReference,
-  force: boolean,
+  kind: RequestKind,
   parts: RequestParts,
   signal: AbortSignal,
 ): Promise<RequestedAssessment> {
@@ -59,7 +70,7 @@ export async function requestAssessment(
   const model = { name, version, sha256 };
 
   for (let look = 0; look < MOST_LOOKS; look++) {
-    const choice = await chooseAssessment({ ...plan, model, force, writes: parts.writes() }, reference, parts.records);
+    const choice = await chooseAssessment({ ...plan, model, kind, writes: parts.writes() }, reference, parts.records);
     if ('existing' in choice) return { assessment: choice.existing, begun: false };
     if ((await parts.records.countOpen()) >= parts.queueLimit) throw new QueueFullError(parts.queueLimit);
     const assessment =
@@ -82,11 +93,14 @@ type Choice =
   | { readonly reopen: Assessment; readonly create: NewAssessment };
 
 async function chooseAssessment(
-  wanted: Pick<NewAssessment, 'study' | 'contentKey' | 'model'> & { readonly force: boolean; readonly writes: boolean },
+  wanted: Pick<NewAssessment, 'study' | 'contentKey' | 'model'> & {
+    readonly kind: RequestKind;
+    readonly writes: boolean;
+  },
   reference: StudyReference,
   records: AssessmentRecords,
 ): Promise<Choice> {
-  const { force, writes, ...content } = wanted;
+  const { kind, writes, ...content } = wanted;
   const waiting = await records.findWithoutContent(reference);
   if (waiting !== null && !hasEnded(waiting)) return { existing: waiting };
   if (content.contentKey === null) {
@@ -99,7 +113,7 @@ async function chooseAssessment(
   if (underWay !== undefined) return { existing: underWay };
   const completed = revisions.find((assessment) => assessment.status === 'completed');
   const inChart = completed?.withdrawal === null && (completed.resources !== null || !writes);
-  if (completed !== undefined && inChart && !force) return { existing: completed };
+  if (completed !== undefined && inChart && kind !== 'forced') return { existing: completed };
 
   const create = {
     ...content,
@@ -107,5 +121,11 @@ async function chooseAssessment(
     supersedes: completed?.id ?? null,
   };
   const ended = revisions.find((assessment) => assessment.revision === create.revision);
-  return ended === undefined ? { create } : { reopen: ended, create };
+  if (ended === undefined) return { create };
+  return kind === 'automatic' && !mayRepeat(ended) ? { existing: ended } : { reopen: ended, create };
+}
+
+/** Whether work that ended without a result is tried again although nobody asked. */
+function mayRepeat({ status, attempt }: Assessment): boolean {
+  return status === 'failed' && attempt < MOST_AUTOMATIC_ATTEMPTS;
 }

@@ -81,13 +81,14 @@ export class FhirConnection {
   /** All matches of a type-level search, page after page. Entries of another type (included, outcome) are left out. */
   async search<K extends Resource['resourceType']>(
     resourceType: K,
-    parameters: Readonly<Record<string, string>>,
+    parameters: Readonly<Record<string, string>> | readonly (readonly [name: string, value: string])[],
     signal: AbortSignal,
   ): Promise<readonly ResourceOf<K>[]> {
     const interaction: Interaction = { verb: 'search', resourceType };
     const found: ResourceOf<K>[] = [];
     const visited = new Set<string>();
-    let next: string | undefined = `/${resourceType}?${new URLSearchParams(parameters).toString()}`;
+    let next: string | undefined =
+      `/${resourceType}?${new URLSearchParams(parameters as Record<string, string>).toString()}`;
     while (next !== undefined) {
       if (visited.has(next) || visited.size >= MAX_PAGES) {
         throw new UpstreamError('ehr-paging-endless', `The search of ${resourceType} in the EHR does not end.`, {

@@ -69,7 +69,7 @@ export class FhirEhr implements Ehr {
 
   /** See changes.ts. */
   async findChanges(since: string, signal: AbortSignal): Promise<ChartChanges> {
-    return findChanges(since, this.#connection, signal);
+    return findChanges(since, this.#connection, signal, this.#now());
   }
 
   /** Ready when the EHR states that it speaks R4. Throws CancelledError only. */

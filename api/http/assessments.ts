@@ -38,7 +38,7 @@ export function assessmentRoutes(services: Services): Router {
     };
     const reference = parseStudyReference(imagingStudy);
     const { assessment, begun } = await inTime(response, (signal) =>
-      requestAssessment(reference, force, parts, signal),
+      requestAssessment(reference, force ? 'forced' : 'asked', parts, signal),
     );
     response
       .status(begun ? 202 : 200)

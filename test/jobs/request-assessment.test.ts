@@ -109,6 +109,45 @@ describeOnEachDatabase('A request for an assessment', (config) => {
     expect(await untilEnded(service.store, assessment.id)).toMatchObject({ status: 'completed' });
   });
 
+  it('that nobody made, but a change of the chart, repeats neither a refusal nor what someone cancelled', async () => {
+    const refused = service.hospital.addStudy({
+      story: async () => {
+        throw new RefusalError('not-a-head', 'No skull was found.');
+      },
+    });
+    const first = await complete(refused);
+    expect(await service.request(refused, { kind: 'automatic' })).toMatchObject({
+      begun: false,
+      assessment: { id: first.id, status: 'refused', attempt: 1 },
+    });
+    const cancelled = service.hospital.addStudy({
+      story: (_a, signal) => new Promise((_, no) => signal.addEventListener('abort', no)),
+    });
+    const { assessment } = await service.request(cancelled);
+    await until(service.store, assessment.id, ({ status }) => status === 'active');
+    await service.queue.cancel(assessment.id);
+    expect(await service.request(cancelled, { kind: 'automatic' })).toMatchObject({
+      begun: false,
+      assessment: { status: 'cancelled' },
+    });
+  });
+
+  it('that nobody made tries a failure a few times, not for ever', async () => {
+    const study = service.hospital.addStudy({
+      story: async () => {
+        throw new UpstreamError('ehr-rejected', 'The EHR rejected the RiskAssessment.');
+      },
+    });
+    const begun: boolean[] = [];
+    for (let change = 0; change < 5; change++) {
+      const requested = await service.request(study, { kind: 'automatic' });
+      begun.push(requested.begun);
+      await untilEnded(service.store, requested.assessment.id);
+    }
+    expect(begun).toEqual([true, true, true, false, false]);
+    expect((await service.request(study)).begun).toBe(true);
+  });
+
   it('keeps a completed revision when a forced one failed, and forces that one anew', async () => {
     const study = service.hospital.addStudy();
     const first = await complete(study);

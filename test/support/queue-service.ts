@@ -9,7 +9,7 @@ import { AssessmentStore } from '../../api/jobs/store.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
 import { hasEnded, parseStudyReference } from '../../api/assessment/assessment.ts';
 import { requestAssessment } from '../../api/assessment/request-assessment.ts';
-import type { RequestedAssessment } from '../../api/assessment/request-assessment.ts';
+import type { RequestedAssessment, RequestKind } from '../../api/assessment/request-assessment.ts';
 import { createLogger } from '../../api/log.ts';
 import type { Logger } from '../../api/log.ts';
 import type { DatabaseConfig } from './databases.ts';
@@ -32,7 +32,10 @@ export interface QueueService {
   readonly log: Logger;
   /** Every line logged so far. */
   readonly logged: string[];
-  request(study: string, options?: { force?: boolean; queueLimit?: number }): Promise<RequestedAssessment>;
+  request(
+    study: string,
+    options?: { kind?: RequestKind; force?: boolean; queueLimit?: number },
+  ): Promise<RequestedAssessment>;
   close(): Promise<void>;
 }
 
@@ -69,10 +72,10 @@ export async function startQueueService(
     hospital,
     log,
     logged,
-    request: (study, { force = false, queueLimit = 1_000 } = {}) =>
+    request: (study, { force = false, kind = force ? 'forced' : 'asked', queueLimit = 1_000 } = {}) =>
       requestAssessment(
         parseStudyReference(study),
-        force,
+        kind,
         {
           planStudy: hospital.planStudy,
           describeModel: () => MODEL,

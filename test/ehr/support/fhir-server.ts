@@ -253,6 +253,7 @@ export class TestFhirServer {
         if (name === 'identifier') return identifier?.some((each) => `${each.system}|${each.value}` === value);
         if (name === 'patient') return subject?.reference === value;
         if (name === 'target') return target?.some(({ reference }) => reference === value);
+        if (name === '_lastUpdated') return isWithin(resource.meta?.lastUpdated, value);
         return name === 'status' ? status === value : name.startsWith('_');
       });
     });
@@ -268,4 +269,10 @@ export class TestFhirServer {
   #send(response: Response, status: number, resource: Resource): void {
     response.status(status).type('application/fhir+json').send(JSON.stringify(resource));
   }
+}
+
+/** Search prefixes of a date (http://hl7.org/fhir/R4/search.html#prefix), as far as they are used here. */
+function isWithin(time: string | undefined, bound: string): boolean {
+  const [at, limit] = [Date.parse(time ?? ''), Date.parse(bound.slice(2))];
+  return bound.startsWith('ge') ? at >= limit : at < limit;
 }

@@ -1,0 +1,274 @@
+/** Following the chart: nothing that changed is lost, by a restart, by one bad record, or by a pause. */
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Assessment } from '../../api/assessment/assessment.ts';
+import { ChartWatch } from '../../api/assessment/chart-watch.ts';
+import type { ChartWatchParts } from '../../api/assessment/chart-watch.ts';
+import type { Eligibility } from '../../api/assessment/eligibility.ts';
+import type { Operation, OperationMode } from '../../api/assessment/operation.ts';
+import type { ChartChanges, StudyRecord, StudyReference } from '../../api/assessment/ports.ts';
+import { NotFoundError, UpstreamError } from '../../api/errors.ts';
+import { writtenResources } from '../support/in-memory-hospital.ts';
+
+const study = (id: string): StudyReference => ({ resourceType: 'ImagingStudy', id });
+const signal = new AbortController().signal;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A chart and the service's records; a watch comes and goes, these stay. */
+class Hospital {
+  readonly cursors = new Map<string, string>();
+  standing: Assessment[] = [];
+  changes: Partial<ChartChanges> = {};
+  readonly withdrawn: string[] = [];
+  readonly assessed: string[] = [];
+  readonly judged: string[] = [];
+  readonly faults: unknown[] = [];
+  eligibility: (id: string) => Eligibility = () => 'not-eligible';
+  /** What reading a study answers with instead of the study that was assessed. */
+  unreadable: (id: string) => Error | undefined = () => undefined;
+  /** Called when a withdrawal reaches the chart. */
+  onWithdraw: (signal: AbortSignal) => Promise<void> = async () => undefined;
+  mode: OperationMode = 'running';
+  #listener: (operation: Operation) => void = () => undefined;
+
+  setMode(mode: OperationMode): void {
+    this.mode = mode;
+    this.#listener({ mode, changedAt: null, reason: null });
+  }
+
+  addResult(id: string, options: { shadow?: boolean } = {}): void {
+    const assessment = { contentKey: id, revision: 1 };
+    this.standing.push({
+      id: `assessment-of-${id}`,
+      study: study(id),
+      studyInstanceUid: '2.25.1',
+      patientReference: 'Patient/p',
+      flags: [],
+      resources: options.shadow === true ? null : writtenResources(assessment),
+    } as unknown as Assessment);
+  }
+
+  watch(changes: Partial<ChartWatchParts> = {}): ChartWatch {
+    return new ChartWatch({
+      ehr: {
+        readStudy: async (reference) => {
+          const error = this.unreadable(reference.id);
+          if (error !== undefined) throw error;
+          return {
+            studyInstanceUid: '2.25.1',
+            patientReference: 'Patient/p',
+            thrombectomy: { reference: 'Procedure/t' },
+          } as StudyRecord;
+        },
+        withdraw: async (order, limit) => {
+          await this.onWithdraw(limit);
+          this.withdrawn.push(order.study.id);
+        },
+        findChanges: async (since) => ({ studies: [], patients: [], until: since, ...this.changes }),
+        listStudies: async () => [],
+      },
+      records: {
+        readCursor: async (name) => this.cursors.get(name) ?? null,
+        writeCursor: async (name, value) => void this.cursors.set(name, value),
+        listStanding: async (of) =>
+          this.standing.filter(
+            ({ study: { id } }) => of === null || of.studies.some((reference) => reference.id === id),
+          ),
+        withdraw: async (id) => {
+          this.standing = this.standing.filter((assessment) => assessment.id !== id);
+          return null;
+        },
+      },
+      operation: {
+        current: () => ({ mode: this.mode, changedAt: null, reason: null }),
+        onChange: (listener) => {
+          this.#listener = listener;
+          return () => undefined;
+        },
+      },
+      trigger: {
+        judge: async ({ id }) => {
+          this.judged.push(id);
+          return this.eligibility(id);
+        },
+        assess: async ({ id }) => void this.assessed.push(id),
+      },
+      intervalMs: 60_000,
+      onFault: (error) => this.faults.push(error),
+      ...changes,
+    });
+  }
+}
+
+let hospital: Hospital;
+beforeEach(() => {
+  hospital = new Hospital();
+});
+const gone = new NotFoundError('study-not-found', 'The EHR has no such ImagingStudy.');
+const away = new UpstreamError('ehr-rejected', 'The EHR rejected the read.');
+
+describe('A study whose images are still arriving', () => {
+  beforeEach(async () => {
+    const watch = hospital.watch();
+    await watch.look(signal); // the beginning
+    hospital.eligibility = () => 'still-arriving';
+    hospital.changes = { studies: [study('late')] };
+    await watch.look(signal);
+    hospital.changes = {};
+  });
+
+  it('is assessed when they are there, though nothing in the chart changes any more', async () => {
+    hospital.eligibility = () => 'eligible';
+    await hospital.watch().look(signal); // a new process on the same records
+    expect(hospital.assessed).toEqual(['late']);
+    hospital.judged.length = 0;
+    await hospital.watch().look(signal);
+    expect(hospital.judged).toEqual([]);
+  });
+
+  it('is looked at again over any number of restarts', async () => {
+    for (let restart = 0; restart < 3; restart++) await hospital.watch().look(signal);
+    hospital.eligibility = () => 'eligible';
+    await hospital.watch().look(signal);
+    expect(hospital.assessed).toEqual(['late']);
+  });
+
+  it('is given up when its 72 h have passed', async () => {
+    const [[name, kept]] = [...hospital.cursors].filter(([, value]) => value.includes('late'));
+    const { 'ImagingStudy/late': since } = JSON.parse(kept) as Record<string, string>;
+    const old = new Date(Date.parse(since) - 73 * 3_600_000).toISOString();
+    hospital.cursors.set(name, JSON.stringify({ 'ImagingStudy/late': old }));
+    hospital.judged.length = 0;
+    await hospital.watch().look(signal);
+    expect(hospital.judged).toEqual([]);
+  });
+});
+
+describe('One study that cannot be read', () => {
+  beforeEach(() => {
+    for (const id of ['a', 'bad', 'c']) hospital.addResult(id);
+    hospital.unreadable = (id) => (id === 'bad' ? away : gone);
+  });
+
+  it('does not keep the results of others from being taken back', async () => {
+    await hospital.watch().look(signal);
+    expect(hospital.withdrawn).toEqual(['a', 'c']);
+    expect(hospital.faults).toEqual([away]);
+  });
+
+  it('does not hold up what comes after it, and is judged again next time', async () => {
+    const watch = hospital.watch();
+    await watch.look(signal);
+    hospital.changes = { studies: [study('new')], until: '2030-01-01T00:00:00.000Z' };
+    hospital.eligibility = () => 'eligible';
+    await watch.look(signal);
+    expect(hospital.assessed).toContain('new');
+    expect([...hospital.cursors.values()]).toContain('2030-01-01T00:00:00.000Z');
+    hospital.unreadable = () => gone;
+    hospital.changes = {};
+    await hospital.watch().look(signal);
+    expect(hospital.withdrawn).toEqual(['a', 'c', 'bad']);
+  });
+
+  it('does not keep another study from being assessed, and is tried again itself', async () => {
+    const watch = hospital.watch();
+    await watch.look(signal);
+    hospital.changes = { studies: [study('broken'), study('good')] };
+    hospital.eligibility = (id) => {
+      if (id === 'broken') throw away;
+      return id === 'good' ? 'eligible' : 'not-eligible';
+    };
+    await watch.look(signal);
+    expect(hospital.assessed).toEqual(['good']);
+    hospital.changes = {};
+    hospital.eligibility = () => 'eligible';
+    await watch.look(signal);
+    expect(hospital.assessed).toContain('broken');
+  });
+});
+
+describe('What a search cannot name', () => {
+  it('a deleted study takes its result back at the next sweep, which every process begins with', async () => {
+    const watch = hospital.watch();
+    await watch.look(signal);
+    hospital.addResult('deleted');
+    hospital.unreadable = () => gone;
+    await watch.look(signal);
+    expect(hospital.withdrawn).toEqual([]); // nothing changed that a search could name
+    for (let looks = 0; looks < 20; looks++) await watch.look(signal);
+    expect(hospital.withdrawn).toEqual(['deleted']);
+
+    hospital.addResult('deleted-while-away');
+    await hospital.watch().look(signal);
+    expect(hospital.withdrawn).toEqual(['deleted', 'deleted-while-away']);
+  });
+
+  it('where more changed than can be asked for, every result is judged, and the watch goes on from now', async () => {
+    await hospital.watch().look(signal);
+    hospital.addResult('one-of-many');
+    hospital.unreadable = () => gone;
+    const endless = new UpstreamError('ehr-paging-endless', 'The search does not end.');
+    const before = new Date().toISOString();
+    const watch = hospital.watch();
+    Object.defineProperty(hospital, 'changes', {
+      get: () => {
+        throw endless;
+      },
+    });
+    await watch.look(signal);
+    expect(hospital.withdrawn).toEqual(['one-of-many']);
+    expect(hospital.faults).toEqual([endless]);
+    expect(hospital.cursors.get('chart-watch')! >= before).toBe(true);
+  });
+});
+
+describe('The switch', () => {
+  const started: ChartWatch[] = [];
+  const start = (): ChartWatch => {
+    const watch = hospital.watch();
+    watch.start();
+    started.push(watch);
+    return watch;
+  };
+  beforeEach(async () => {
+    for (const watch of started.splice(0)) await watch.stop();
+    hospital.addResult('first');
+    hospital.addResult('second');
+    hospital.unreadable = () => gone;
+  });
+
+  it('paused in the middle of taking results back, ends that write and begins no other; they are made up for', async () => {
+    let begun: () => void = () => undefined;
+    const first = new Promise<void>((resolve) => (begun = resolve));
+    hospital.onWithdraw = (limit) =>
+      new Promise((_, reject) => {
+        begun();
+        limit.addEventListener('abort', () => reject(limit.reason as Error), { once: true });
+      });
+    const watch = start();
+    await first;
+    hospital.setMode('paused');
+    await pause(300);
+    hospital.onWithdraw = async () => undefined;
+    watch.poke();
+    await pause(500);
+    expect(hospital.withdrawn).toEqual([]);
+    expect(hospital.faults).toEqual([]);
+    hospital.setMode('running');
+    await pause(500);
+    expect(hospital.withdrawn).toEqual(['first', 'second']);
+    await watch.stop();
+  });
+
+  it('in shadow operation takes nothing back in the chart, only what was never written, until the service runs', async () => {
+    hospital.addResult('dark', { shadow: true });
+    hospital.mode = 'shadow';
+    const watch = start();
+    await pause(300);
+    expect(hospital.withdrawn).toEqual([]);
+    expect(hospital.standing.map((assessment) => assessment.study.id)).toEqual(['first', 'second']);
+    hospital.setMode('running');
+    await pause(500);
+    expect(hospital.withdrawn).toEqual(['first', 'second']);
+    await watch.stop();
+  });
+});
