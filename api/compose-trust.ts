@@ -59,6 +59,7 @@ export function composeTrust(config: Config, { ehr, sandboxIntrospection, url }:
     ],
     authentication: (egress) => ({
       apiToken: config.apiToken,
+      notificationToken: config.notificationToken,
       requiresToken: isHospital || config.apiToken !== undefined || registry.issuers.length > 0,
       jwts: new BearerJwtVerifier(registry.issuers, (...call) => egress.fetch(...call)),
       users:

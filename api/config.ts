@@ -51,6 +51,8 @@ export interface Config {
   readonly trustFile?: string;
   /** Bearer token that callers of /v1 may present; this or issuers in trustFile as soon as a hospital's own system is configured. Never logged. */
   readonly apiToken?: string;
+  /** Bearer token of the EHR's Subscription: opens /v1/notifications and nothing else. Never logged. */
+  readonly notificationToken?: string;
   /** Share of patients who bleed, assumed for the reported probability, 0..1. */
   readonly assumedPrevalence: number;
   /** Lower bounds of the moderate and the high risk band, 0..1. */
@@ -165,6 +167,7 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
     publicUrl: origin('PUBLIC_URL'),
     trustFile: env.TRUST_FILE ? resolve(root, env.TRUST_FILE) : undefined,
     apiToken: token('API_TOKEN')?.slice('Bearer '.length),
+    notificationToken: token('NOTIFICATION_TOKEN')?.slice('Bearer '.length),
     assumedPrevalence: number('ASSUMED_PREVALENCE', 0.35, 0.01, 0.99),
     riskBandBounds: {
       moderate: number('RISK_BAND_MODERATE', 0.15, 0, 1),
@@ -188,7 +191,15 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
     );
   }
   if (config.ehrClient && config.ehr?.authorization) fail('EHR_CLIENT_ID', 'set either it or EHR_TOKEN, not both');
-  if (config.apiToken !== undefined && config.apiToken.length < 32) fail('API_TOKEN', 'must be at least 32 characters');
+  for (const [key, value] of [
+    ['API_TOKEN', config.apiToken],
+    ['NOTIFICATION_TOKEN', config.notificationToken],
+  ] as const) {
+    if (value !== undefined && value.length < 32) fail(key, 'must be at least 32 characters');
+  }
+  if (config.notificationToken !== undefined && config.notificationToken === config.apiToken) {
+    fail('NOTIFICATION_TOKEN', 'must be another token than API_TOKEN');
+  }
   if (problems.length > 0) throw new ConfigurationError(`The configuration is not usable: ${problems.join('; ')}.`);
   return Object.freeze(config);
 }

@@ -32,9 +32,10 @@ export async function planStudy(
   signal: AbortSignal,
 ): Promise<StudyPlan> {
   const study = await parts.ehr.readStudy(reference, signal);
-  const listing = await listAcquired(parts.pacs, study, signal);
+  const found = await listStudy(parts.pacs, study, signal);
+  const listing = found.acquired;
   const instancesPresent = listing.length;
-  if (!(await isComplete(parts.pacs, study, instancesPresent, signal))) {
+  if (!(await isComplete(parts.pacs, study, found, signal))) {
     return { study, complete: false, instancesPresent, contentKey: null, chosen: [], refusal: null, flags: [] };
   }
   const keyOf = (headers: readonly InstanceHeader[]): string =>
@@ -54,23 +55,39 @@ export async function planStudy(
   }
 }
 
-/** What was acquired: series that a model made (ours among them) neither count nor trigger (Synthetic Data (0008,001C)). */
-async function listAcquired(pacs: Pacs, study: StudyRecord, signal: AbortSignal): Promise<readonly InstanceHeader[]> {
+interface StudyListing {
+  /** Series that a model made (ours among them) neither count nor trigger: Synthetic Data (0008,001C). */
+  readonly acquired: readonly InstanceHeader[];
+  readonly generated: number;
+}
+
+async function listStudy(pacs: Pacs, study: StudyRecord, signal: AbortSignal): Promise<StudyListing> {
   try {
     const listing = await pacs.listInstances(study.studyInstanceUid, study.dicomwebAddresses, signal);
     const acquired = listing.filter((header) => header.syntheticData !== 'YES');
-    return acquired.length > 0 ? acquired : listing;
+    // Of a study that a model made as a whole, the reading says so.
+    return acquired.length > 0
+      ? { acquired, generated: listing.length - acquired.length }
+      : { acquired: listing, generated: 0 };
   } catch (error) {
-    if (error instanceof NotFoundError) return []; // announced in the chart, not yet in the PACS
+    if (error instanceof NotFoundError) return { acquired: [], generated: 0 }; // announced in the chart, not yet in the PACS
     throw error;
   }
 }
 
-async function isComplete(pacs: Pacs, study: StudyRecord, present: number, signal: AbortSignal): Promise<boolean> {
-  if (present === 0) return false;
-  if (study.numberOfInstances !== undefined) return present >= study.numberOfInstances;
+async function isComplete(
+  pacs: Pacs,
+  study: StudyRecord,
+  { acquired, generated }: StudyListing,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { numberOfInstances: announced } = study;
+  if (acquired.length === 0) return false;
+  if (announced !== undefined && acquired.length >= announced) return true;
+  // Some charts count what a model added: then the announced number says no more than none does.
+  if (announced !== undefined && acquired.length + generated < announced) return false;
   await pause(SECOND_LOOK_MS, signal);
-  return (await listAcquired(pacs, study, signal)).length === present;
+  return (await listStudy(pacs, study, signal)).acquired.length === acquired.length;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

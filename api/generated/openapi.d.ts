@@ -219,7 +219,9 @@ export interface paths {
         /**
          * Say that something in the chart changed
          * @description The endpoint of a FHIR R4 Subscription (channel `rest-hook`) on ImagingStudy, Procedure and Patient, with an empty payload, or of a
-         *     topic-based one (Subscriptions R5 Backport). What the notification carries is not believed: the chart is read again.
+         *     topic-based one (Subscriptions R5 Backport: `handshake`, `heartbeat` and `event-notification`, with `empty`, `id-only` or
+         *     `full-resource` payload). What the notification carries is not read, let alone believed: the chart is. `NOTIFICATION_TOKEN` opens
+         *     this address and no other.
          */
         post: operations["notify"];
         delete?: never;
@@ -239,7 +241,8 @@ export interface paths {
         /** The same, from a server that sends the changed resource as an update */
         put: operations["notifyWithResource"];
         post?: never;
-        delete?: never;
+        /** The same, from a server that sends deletions too */
+        delete: operations["notifyOfDeletion"];
         options?: never;
         head?: never;
         patch?: never;
@@ -984,6 +987,30 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: components["requestBodies"]["Notification"];
+        responses: {
+            /** @description The chart is looked at. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    notifyOfDeletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                resourceType: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description The chart is looked at. */
             202: {

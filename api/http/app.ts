@@ -83,6 +83,7 @@ export function createApp(services: Services): Express {
   if (services.smartApp !== undefined) app.use(smartAppRoutes(services.smartApp));
   app.get('/', (_request, response) => response.redirect(services.sandbox === undefined ? '/docs' : '/sandbox'));
   app.use(['/v1', '/metrics'], authenticate(createAuthorizer(services.authentication)), permit);
+  app.use(notificationRoutes(services)); // whatever it carries, nobody reads it
   app.use(express.json({ limit: BODY_LIMIT, type: ['application/json'], inflate: false }));
   app.use(
     OpenApiValidator.middleware({
@@ -101,7 +102,6 @@ export function createApp(services: Services): Express {
   app.use(resultMapRoutes(services.records));
   if (services.initialCt !== undefined) app.use(initialCtRoutes(services.initialCt));
   app.use(modelRoutes(services));
-  app.use(notificationRoutes(services));
   app.use(operationRoutes(services));
   app.use(refusalRoutes());
   app.use(problemHandler(services.log));

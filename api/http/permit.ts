@@ -47,6 +47,7 @@ export const RULES: readonly Rule[] = [
   // An EHR that tells of a changed study.
   rule('POST', '/v1/notifications', ['ImagingStudy.u'], null),
   rule('PUT', '/v1/notifications/{resourceType}/{id}', ['ImagingStudy.u'], null),
+  rule('DELETE', '/v1/notifications/{resourceType}/{id}', ['ImagingStudy.u'], null),
   rule('GET', '/v1/operation', []),
   rule('PUT', '/v1/operation', null),
   rule('GET', '/metrics', null),

@@ -134,7 +134,11 @@ describe('The doors of the service', () => {
   const IMAGES = ['GET /v1/imaging-studies/{id}/geometry', 'GET /v1/imaging-studies/{id}/initial-ct'];
   const READ = ['GET /v1/assessments/{id}', 'GET /v1/assessments/{id}/events'];
   const MAPS = ['attention', 'difference', 'maps'].map((map) => `GET /v1/assessments/{id}/${map}`);
-  const NOTIFY = ['POST /v1/notifications', 'PUT /v1/notifications/{resourceType}/{id}'];
+  const NOTIFY = [
+    'POST /v1/notifications',
+    'PUT /v1/notifications/{resourceType}/{id}',
+    'DELETE /v1/notifications/{resourceType}/{id}',
+  ];
   const ALL_OF_A_CLIENT = [
     ...IMAGES,
     ...READ,
