@@ -34,6 +34,9 @@ export class ContentTakenError extends Error {
   }
 }
 
+/** About 10 kB each. */
+const REMEMBERED_PATIENTS = 500;
+
 const OPEN = `status IN ('created', 'active')`;
 const UNIQUE_VIOLATION = '23505';
 
@@ -44,6 +47,7 @@ const UNIQUE_VIOLATION = '23505';
 export class AssessmentStore implements AssessmentRecords {
   readonly #database: Database;
   readonly #changes = new EventEmitter().setMaxListeners(0);
+  readonly #ofPatient = new Map<string, Promise<AssessmentPage>>();
 
   private constructor(database: Database) {
     this.#database = database;
@@ -75,7 +79,27 @@ export class AssessmentStore implements AssessmentRecords {
     };
   }
 
-  async list(query: AssessmentQuery): Promise<AssessmentPage> {
+  /**
+   * What is known of one patient is remembered: a chart that is opened asks for it with every hook. Only in the embedded
+   * database, whose folder is locked: nobody else writes there, so every change comes through #change.
+   */
+  list(query: AssessmentQuery): Promise<AssessmentPage> {
+    const { patientReference, imagingStudy, cursor, limit } = query;
+    const isOfPatient = patientReference !== undefined && imagingStudy === undefined && cursor === undefined;
+    if (this.#database.kind !== 'pglite' || !isOfPatient) return this.#read(query);
+    const key = `${patientReference} ${limit}`;
+    const remembered = this.#ofPatient.get(key) ?? this.#read(query);
+    this.#ofPatient.delete(key);
+    this.#ofPatient.set(key, remembered);
+    remembered.catch(() => this.#ofPatient.delete(key));
+    for (const oldest of this.#ofPatient.keys()) {
+      if (this.#ofPatient.size <= REMEMBERED_PATIENTS) break;
+      this.#ofPatient.delete(oldest);
+    }
+    return remembered;
+  }
+
+  async #read(query: AssessmentQuery): Promise<AssessmentPage> {
     if (query.cursor !== undefined && !/^[1-9]\d{0,17}$/.test(query.cursor)) {
       throw new InvalidRequestError('cursor-invalid', 'Use `next` of the page before as the cursor, or leave it out.');
     }
@@ -298,7 +322,8 @@ export class AssessmentStore implements AssessmentRecords {
   }
 
   async #change(text: string, values: unknown[]): Promise<KeptAssessment | null> {
-    const changed = await this.#one(text, values);
+    this.#ofPatient.clear();
+    const changed = await this.#one(text, values).finally(() => this.#ofPatient.clear());
     if (changed !== null) this.#changes.emit(changed.id, changed);
     return changed;
   }

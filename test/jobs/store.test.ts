@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parseStudyReference } from '../../api/assessment/assessment.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
+import { StoredJtis } from '../../api/jobs/jti-store.ts';
 import { AssessmentStore, ContentTakenError } from '../../api/jobs/store.ts';
 import { describeOnEachDatabase } from '../support/databases.ts';
 import { completed, MODEL } from '../support/in-memory-hospital.ts';
@@ -124,6 +125,28 @@ describeOnEachDatabase('The store of assessments', (config) => {
     await store.cancel(assessment.id);
     expect(seen).toEqual(['active 0.25']);
     expect(store.watchers).toBe(0);
+  });
+
+  it('knows of a patient what the last change left, however often it was asked before', async () => {
+    const { store, hospital } = service;
+    const assessment = await active(hospital.addStudy());
+    const query = { patientReference: assessment.patientReference!, limit: 20 };
+    const known = async () => (await store.list(query)).items.find(({ id }) => id === assessment.id);
+    expect(await known()).toMatchObject({ status: 'active' });
+    const cancelling = store.cancel(assessment.id);
+    void store.list(query); // asked while the change is under way
+    await cancelling;
+    expect(await known()).toMatchObject({ status: 'cancelled' });
+    const again = await active(`ImagingStudy/${assessment.study.id}`);
+    expect(await known()).toMatchObject({ status: 'active', attempt: again.attempt });
+  });
+
+  it('takes a token once, also when it is shown many times at the same moment', async () => {
+    const jtis = new StoredJtis(service.database);
+    const soon = new Date(Date.now() + 60_000);
+    const claims = await Promise.all(['a', 'b', 'a', 'c', 'b', 'a'].map((key) => jtis.claim(key, soon)));
+    expect(claims).toEqual([true, true, false, true, false, false]);
+    expect(await new StoredJtis(service.database).claim('b', soon)).toBe(false); // another process
   });
 
   describe('its tables', () => {
