@@ -1,5 +1,5 @@
 /** The whole flow on one screen, in the order in which the data moves. */
-import { UpstreamError } from '../errors.ts';
+import { InvalidRequestError, UpstreamError } from '../errors.ts';
 import type { InstanceHeader } from '../imaging/volume.ts';
 import { flag } from '../prediction/flags.ts';
 import type { Flag, Prediction } from '../prediction/prediction.ts';
@@ -77,6 +77,7 @@ export async function assessStudy(
     await onProgress({ stage: 'choosing-series', progress: 0.02 });
     const plan = await planStudy(assessment.study, { ehr, pacs, modelSha256: model.sha256 }, signal);
     clock.lap('choosing-series');
+    assertStillFiled(assessment, plan.study);
     if (!plan.complete || plan.contentKey === null) {
       throw new StudyIncompleteError(plan.instancesPresent, plan.study.numberOfInstances);
     }
@@ -155,6 +156,15 @@ export async function assessStudy(
     if (!(error instanceof RefusalError)) throw error;
     return { kind: 'refused', refusal: error.toRefusal(), flags: unique(flags), timings: clock.timings };
   }
+}
+
+/** What was asked for is kept under its patient; a result for another one would be theirs under a wrong name. */
+function assertStillFiled(asked: Assessment, { patientReference, studyInstanceUid }: StudyRecord): void {
+  if (patientReference === asked.patientReference && studyInstanceUid === asked.studyInstanceUid) return;
+  throw new InvalidRequestError(
+    'study-refiled',
+    'Since it was asked for, the ImagingStudy was filed under another patient or given other images; ask again.',
+  );
 }
 
 /** Whether the EHR kept one of the earlier results from being marked; the new one is in the chart all the same. */

@@ -11,9 +11,10 @@ const MAX_HOPS = 5;
 type Subject = Pick<StudyRecord, 'patientReference' | 'mergedPatientReferences' | 'patient'>;
 
 /**
- * Reads a Patient. Where the chart has merged it into another (Patient.link replaced-by) the surviving record is the subject,
+ * Reads a Patient. Where the chart has merged it into another (Patient.link replaced-by, or replaces at the other) the surviving record is the subject,
  * and the identifiers of all of them count, because the images may carry an old one.
- * Throws UpstreamError `ehr-patient-unreadable` when a record named by the study does not exist.
+ * Throws UpstreamError `ehr-patient-unreadable` when a record named by the study does not exist, `ehr-patient-links-endless`,
+ * `ehr-patient-links-ambiguous`.
  */
 export async function readSubject(
   patientId: string,
@@ -28,7 +29,7 @@ export async function readSubject(
     }
     const record: Patient = await readPatient(id, connection, signal);
     records.push(record);
-    id = replacedBy(record, connection.baseUrl);
+    id = replacedBy(record, connection.baseUrl) ?? (await replacedElsewhere(record, connection, signal));
   }
   const survivor = records[records.length - 1];
   const merged = records.slice(0, -1).map((record) => `Patient/${record.id}`);
@@ -63,6 +64,36 @@ function replacedBy(patient: Patient, baseUrl: string): string | undefined {
     );
   }
   return reference.slice('Patient/'.length);
+}
+
+/**
+ * Some charts say it at the survivor only (link.type "replaces"). Looked up for records that are not active; that alone means
+ * nothing: who has died or not been seen for long is inactive too (http://hl7.org/fhir/R4/patient-definitions.html#Patient.active).
+ */
+async function replacedElsewhere(
+  { id = '', active }: Patient,
+  connection: FhirConnection,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (active !== false) return undefined;
+  const own = `Patient/${id}`;
+  const linked = await connection.search('Patient', { link: own }, signal).catch((error: unknown) => {
+    if (error instanceof UpstreamError && error.code === 'ehr-rejected') return []; // a chart that cannot be asked
+    throw error;
+  });
+  const survivors = linked.filter(({ link }) =>
+    (link ?? []).some(
+      ({ type, other }) =>
+        type === 'replaces' && localReference(other?.reference, 'Patient', connection.baseUrl) === own,
+    ),
+  );
+  if (survivors.length > 1) {
+    throw new UpstreamError(
+      'ehr-patient-links-ambiguous',
+      'More than one patient record says that it replaces this one.',
+    );
+  }
+  return survivors.at(0)?.id;
 }
 
 function identifiersOf(patient: Patient): { system?: string; value: string }[] {

@@ -42,7 +42,7 @@ export interface paths {
         post?: never;
         /**
          * Cancel an assessment that has not ended
-         * @description Cancelling a cancelled assessment answers 200 again; an assessment that has ended otherwise answers 409.
+         * @description Cancelling a cancelled assessment answers 200 again; one that has ended otherwise, or whose result is being written, answers 409.
          */
         delete: operations["cancelAssessment"];
         options?: never;

@@ -84,12 +84,16 @@ export async function findAssessment(
 }
 
 class AssessmentEndedError extends HemocastError {
-  constructor({ status }: Assessment) {
-    super('assessment-ended', 'The assessment has ended and cannot be cancelled any more.', {
-      status: 409,
-      issueType: 'conflict',
-      details: { status },
-    });
+  constructor({ status, stage }: Assessment) {
+    super(
+      'assessment-ended',
+      'The assessment has ended, or its result is being written; it cannot be cancelled any more.',
+      {
+        status: 409,
+        issueType: 'conflict',
+        details: { status, stage },
+      },
+    );
   }
 }
 

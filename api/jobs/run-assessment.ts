@@ -143,17 +143,22 @@ async function lookAgain(error: StudyIncompleteError, assessment: KeptAssessment
  * (the late instances belonged to no chosen series): the same content has the same result.
  */
 async function shareContent(contentKey: string, assessment: KeptAssessment, parts: RunParts): Promise<NextRun> {
-  const holder = (await parts.store.findByContent(contentKey)).find(
-    ({ id, status, withdrawal }) =>
-      id !== assessment.id && withdrawal === null && ['created', 'active', 'completed'].includes(status),
-  );
-  if (holder?.status === 'completed' && holder.prediction && holder.executionProvider) {
-    const { prediction, resources, executionProvider, flags, timings } = holder;
-    const maps = await parts.store.getMaps(holder.id);
-    const end = { kind: 'completed', prediction, resources, maps, executionProvider, flags, timings } as const;
-    return finish(assessment, parts, end);
+  const { store, operation } = parts;
+  const others = (await store.findByContent(contentKey)).filter(({ id }) => id !== assessment.id);
+  const underWay = others.some(({ status }) => status === 'created' || status === 'active');
+  const holder = others.find(({ status }) => status === 'completed');
+  if (!underWay && holder !== undefined) {
+    const { withdrawal, prediction, resources, executionProvider, flags, timings } = holder;
+    const stands = withdrawal === null && (resources !== null || operation.current().mode === 'shadow');
+    if (stands && prediction !== null && executionProvider !== null) {
+      const maps = await store.getMaps(holder.id);
+      const end = { kind: 'completed', prediction, resources, maps, executionProvider, flags, timings } as const;
+      return finish(assessment, parts, end);
+    }
+    // Taken back, or only kept in shadow operation: it is made anew.
+    await store.asNextRevision(assessment, contentKey);
   }
-  return (await parts.store.pause(assessment, 'shutdown')) === null ? null : { afterMs: 2_000 };
+  return (await store.pause(assessment, 'shutdown')) === null ? null : { afterMs: underWay ? 2_000 : 0 };
 }
 
 async function finish(run: Run, { store, log }: RunParts, end: AssessmentEnd): Promise<null> {

@@ -253,6 +253,16 @@ export class AssessmentStore implements AssessmentRecords {
     }
   }
 
+  /** A run that learns its content late becomes the next revision of it. */
+  asNextRevision({ id, attempt }: Run, contentKey: string): Promise<KeptAssessment | null> {
+    return this.#change(
+      `UPDATE hemocast.assessments SET updated_at = now(),
+         revision = (SELECT coalesce(max(other.revision), 0) + 1 FROM hemocast.assessments other WHERE other.content_key = $3)
+       WHERE id = $1 AND attempt = $2 AND content_key IS NULL AND ${OPEN} RETURNING ${COLUMNS}`,
+      [id, attempt, contentKey],
+    );
+  }
+
   /** The run ends without a result and another one follows: instances are missing, a system is away, or the process stops. */
   pause(
     { id, attempt }: Run,
@@ -302,11 +312,14 @@ export class AssessmentStore implements AssessmentRecords {
     );
   }
 
-  /** `attempt`: only this one; a request that began the work anew is not cancelled by an older run. */
+  /**
+   * `attempt`: only this one; a request that began the work anew is not cancelled by an older run. Not once the result is being
+   * written: the chart might hold what no record stands for, and nobody would take it back.
+   */
   cancel(id: string, attempt?: number): Promise<KeptAssessment | null> {
     return this.#change(
       `UPDATE hemocast.assessments SET status = 'cancelled', stage = NULL, interruptions = 0, updated_at = now()
-       WHERE id = $1 AND ${OPEN} AND ($2::int IS NULL OR attempt = $2) RETURNING ${COLUMNS}`,
+       WHERE id = $1 AND ${OPEN} AND ($2::int IS NULL OR attempt = $2) AND stage IS DISTINCT FROM 'writing-back' RETURNING ${COLUMNS}`,
       [id, attempt ?? null],
     );
   }

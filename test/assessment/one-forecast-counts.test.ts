@@ -24,6 +24,7 @@ let chart: string[];
 async function assess(
   earlier: readonly WrittenResources[],
   supersede: (order: SupersessionOrder) => void = () => undefined,
+  asked: Partial<Assessment> = {},
 ): Promise<AssessmentOutcome> {
   chart = [];
   const { birthDate, sex } = STUDY.patient;
@@ -55,7 +56,8 @@ async function assess(
     },
     findEarlier: async () => earlier,
   } as unknown as AssessmentParts;
-  const assessment = { study: study.reference, revision: 2 } as Assessment;
+  const { reference, patientReference, studyInstanceUid } = study;
+  const assessment = { study: reference, revision: 2, patientReference, studyInstanceUid, ...asked } as Assessment;
   return assessStudy(assessment, parts, new AbortController().signal, async () => undefined);
 }
 const flagsOf = (outcome: AssessmentOutcome): string[] => outcome.flags.map(({ code }) => code);
@@ -89,4 +91,12 @@ it('comes back later where the EHR is away before the earlier one is marked', as
     throw new TransientError('ehr-unavailable', 'The EHR is away.');
   });
   await expect(away).rejects.toMatchObject({ code: 'ehr-unavailable' });
+});
+
+it.each<[string, Partial<Assessment>]>([
+  ['patient', { patientReference: 'Patient/someone-else' }],
+  ['study', { studyInstanceUid: '2.25.404' }],
+])('writes nothing for another %s than was asked for, though the chart names it now', async (_, asked) => {
+  await expect(assess([], undefined, asked)).rejects.toMatchObject({ code: 'study-refiled' });
+  expect(chart).toEqual([]);
 });

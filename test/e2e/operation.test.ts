@@ -25,6 +25,10 @@ async function hemocast(...args: string[]): Promise<string> {
   ]);
   return stdout.trim();
 }
+async function setMode(mode: string): Promise<void> {
+  const init = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ mode }) };
+  expect((await service.fetch('/v1/operation', init)).status).toBe(200);
+}
 const forecasts = async (patient: string): Promise<number> =>
   (await service.fhir(`RiskAssessment?subject=Patient/${patient}&_summary=count`)).total;
 const ready = async (): Promise<{ operation: unknown }> =>
@@ -55,6 +59,28 @@ it('paused while it works, the service leaves no half-written result behind', as
   expect(await forecasts('silva-bento')).toBe(1);
 }, 60_000);
 
+it('paused at any moment of an assessment, the service writes nothing a second later', async () => {
+  const history = async (): Promise<number> => {
+    const types = ['RiskAssessment', 'Observation', 'Media', 'Provenance'];
+    const counts = await Promise.all(types.map((type) => service.fhir(`${type}?_summary=count`)));
+    return counts.reduce((sum: number, { total }: { total: number }) => sum + total, 0);
+  };
+  for (const ms of [400, 1_100]) {
+    const { body } = await service.assess('ImagingStudy/haddad-omar-ct', { force: true });
+    await pause(ms);
+    await setMode('paused');
+    await pause(1_000);
+    const then = await history();
+    await pause(1_000);
+    expect(await history()).toBe(then);
+    await setMode('running');
+    expect((await service.finished(body.id)).status).toBe('completed');
+  }
+  const { entry } = await service.fhir('RiskAssessment?subject=Patient/haddad-omar');
+  const statuses = entry.map(({ resource }: { resource: { status: string } }) => resource.status);
+  expect(statuses.sort()).toEqual(['cancelled', 'preliminary']);
+}, 90_000);
+
 it('in shadow, the result is kept but not written, and made anew for the chart when the service runs', async () => {
   await hemocast('shadow');
   const shadow = await service.finished((await service.assess('ImagingStudy/tanaka-hiro-ct')).body.id);
@@ -69,3 +95,42 @@ it('in shadow, the result is kept but not written, and made anew for the chart w
   expect((await service.finished(body.id)).resources).not.toBeNull();
   expect(await forecasts('tanaka-hiro')).toBe(1);
 }, 60_000);
+
+it('in shadow, a result in the chart is not taken back there; it is when the service runs again', async () => {
+  const { id, resources } = await service.finished((await service.assess('ImagingStudy/okafor-james-ct')).body.id);
+  const statusInChart = async (): Promise<string> => (await service.fhir(resources!.riskAssessment)).status;
+  await hemocast('shadow');
+  const study = await service.fhir('ImagingStudy/okafor-james-ct');
+  const withdrawn = await fetch(`${service.url}/sandbox/fhir/ImagingStudy/okafor-james-ct`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/fhir+json' },
+    body: JSON.stringify({ ...study, status: 'entered-in-error' }),
+  });
+  expect(withdrawn.status).toBe(200);
+  await service.fetch('/v1/notifications', { method: 'POST' });
+  await pause(2_000);
+  expect(await statusInChart()).toBe('preliminary');
+  await hemocast('resume');
+  for (let i = 0; i < 50 && (await statusInChart()) === 'preliminary'; i++) await pause(100);
+  expect(await statusInChart()).toBe('entered-in-error');
+  const assessment = (await (await service.fetch(`/v1/assessments/${id}`)).json()) as AssessmentJson;
+  expect(assessment.withdrawal).toMatchObject({ code: 'study-withdrawn' });
+}, 60_000);
+
+it('a revision made in shadow supersedes nothing in the chart; the next one that is written supersedes what stands there', async () => {
+  const assess = async (): Promise<AssessmentJson> =>
+    service.finished((await service.assess('ImagingStudy/moreau-claire-ct', { force: true })).body.id);
+  const statusOf = async ({ resources }: AssessmentJson): Promise<string> =>
+    (await service.fhir(resources!.riskAssessment)).status;
+  const first = await assess();
+  await hemocast('shadow');
+  const dark = await assess();
+  expect(dark).toMatchObject({ revision: 2, resources: null });
+  expect(await statusOf(first)).toBe('preliminary');
+  await hemocast('resume');
+  const third = await assess();
+  expect(third).toMatchObject({ revision: 3, supersedes: dark.id });
+  expect([await statusOf(first), await statusOf(third)]).toEqual(['cancelled', 'preliminary']);
+  const { note } = await service.fhir(third.resources!.riskAssessment);
+  expect(JSON.stringify(note)).toContain(`It supersedes ${first.resources!.riskAssessment}`);
+}, 90_000);

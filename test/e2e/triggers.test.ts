@@ -10,7 +10,11 @@ import { stow } from '../support/stow.ts';
 let service: ServiceProcess;
 beforeAll(async () => {
   // Looks on its own only once in a long while: what happens soon happened because of a notification.
-  service = await ServiceProcess.start({ AUTO_ASSESS: 'true', CHART_WATCH_MS: '600000' });
+  service = await ServiceProcess.start({
+    AUTO_ASSESS: 'true',
+    CHART_WATCH_MS: '600000',
+    STORE_GENERATED_IMAGE: 'true',
+  });
   await notify(); // the first look is the beginning
   await pause(1_000);
 }, 120_000);
@@ -69,6 +73,18 @@ it('takes a topic-based notification and one sent as an update alike, and does n
   const update = await service.fetch('/v1/notifications/ImagingStudy/moreau-claire-ct', { method: 'PUT' });
   expect(update.status).toBe(202);
   await pause(3_000);
+  expect(await assessmentsOf('moreau-claire')).toHaveLength(1);
+}, 60_000);
+
+it('is not triggered by its own generated series in the PACS, also where the chart counts its image', async () => {
+  const { identifier, numberOfInstances } = await service.fhir('ImagingStudy/moreau-claire-ct');
+  const uid = identifier[0].value.replace('urn:oid:', '');
+  const series = (await (await fetch(`${service.url}/sandbox/dicomweb/studies/${uid}/series`)).json()) as Resource[];
+  const descriptions = series.map((each) => each['0008103E']?.Value?.[0]);
+  expect(descriptions).toContainEqual(expect.stringContaining('AI-GENERATED NOT ACQUIRED'));
+  await touch('ImagingStudy/moreau-claire-ct', (study) => (study.numberOfInstances = numberOfInstances + 1));
+  await notify();
+  await pause(3_500);
   expect(await assessmentsOf('moreau-claire')).toHaveLength(1);
 }, 60_000);
 

@@ -140,6 +140,27 @@ describe('what the chart says of a study', () => {
     expect(study.thrombectomy?.reference).toBe('Procedure/old-record');
   });
 
+  it('finds the surviving record also where only that one says so', async () => {
+    const replaces = [{ type: 'replaces' as const, other: { reference: 'Patient/anna' } }];
+    bench.server.put({ ...PATIENT, active: false }, { resourceType: 'Patient', id: 'anna-2', link: replaces });
+    expect(await read()).toMatchObject({
+      patientReference: 'Patient/anna-2',
+      mergedPatientReferences: ['Patient/anna'],
+    });
+    bench.server.put({ resourceType: 'Patient', id: 'anna-3', link: replaces });
+    await expect(read()).rejects.toMatchObject({ code: 'ehr-patient-links-ambiguous' });
+  });
+
+  it('leaves a patient who is only inactive where they are: they may have died, or the chart cannot be asked', async () => {
+    bench.server.put(
+      { ...PATIENT, active: false },
+      { resourceType: 'Patient', id: 'kin', link: [{ type: 'seealso', other: { reference: 'Patient/anna' } }] },
+    );
+    expect((await read()).patientReference).toBe('Patient/anna');
+    bench.server.fault = ({ query }) => (query.includes('link=') ? { status: 400 } : undefined);
+    expect((await read()).patientReference).toBe('Patient/anna');
+  });
+
   it('does not run in circles when patient records replace each other', async () => {
     bench.server.put(
       { ...PATIENT, link: [{ type: 'replaced-by', other: { reference: 'Patient/anna-2' } }] },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import type { AssessmentOutcome } from '../../api/assessment/assess-study.ts';
 import { StudyIncompleteError } from '../../api/assessment/assessment.ts';
-import { TransientError, UpstreamError } from '../../api/errors.ts';
+import { CancelledError, TransientError, UpstreamError } from '../../api/errors.ts';
 import { RefusalError } from '../../api/prediction/refusals.ts';
 import { describeOnEachDatabase } from '../support/databases.ts';
 import { completed, contentKeyOf, writtenResources } from '../support/in-memory-hospital.ts';
@@ -28,8 +29,9 @@ describeOnEachDatabase('The queue', (config) => {
     expect(begun).toBe(true);
     expect(assessment).toMatchObject({ status: 'created', progress: 0, attempt: 1, revision: 1, prediction: null });
     const ended = await untilEnded(store, assessment.id);
-    const { kind, ...outcome } = completed(assessment);
+    const { kind, maps, ...outcome } = completed(assessment) as AssessmentOutcome & { kind: 'completed' };
     expect(ended).toMatchObject({ ...outcome, status: kind, progress: 1, stage: null, refusal: null, error: null });
+    expect((await store.getMaps(ended.id))?.attention.grid).toEqual(maps?.attention.grid);
   });
 
   it('keeps a refusal with its code, its measured value and no prediction', async () => {
@@ -143,6 +145,60 @@ describeOnEachDatabase('The queue', (config) => {
       prediction: holder.prediction,
       resources: writtenResources(holder),
     });
+  });
+
+  it('makes a late study anew where the result of its content was taken back', async () => {
+    const { hospital, store } = service;
+    const study = hospital.addStudy();
+    const holder = await untilEnded(store, (await service.request(study)).assessment.id);
+    await store.withdraw(holder.id, { code: 'procedure-withdrawn', message: 'x', at: new Date().toISOString() });
+    const story: Story = async (assessment, _signal, onProgress) => {
+      await onProgress({ stage: 'retrieving', progress: 0.1, contentKey: holder.contentKey ?? '' });
+      return completed({ ...assessment, contentKey: holder.contentKey });
+    };
+    const late = await service.request(hospital.addStudy({ content: null, story }));
+    expect(await untilEnded(store, late.assessment.id)).toMatchObject({
+      status: 'completed',
+      revision: 2,
+      resources: writtenResources({ ...holder, revision: 2 }),
+    });
+  });
+
+  it('does not cancel a result that is being written: the chart would hold what no record stands for', async () => {
+    const { hospital, store, queue } = service;
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const story: Story = async (assessment, _signal, onProgress) => {
+      await onProgress({ stage: 'writing-back', progress: 0.85 });
+      await released;
+      return completed(assessment);
+    };
+    const { assessment } = await service.request(hospital.addStudy({ story }));
+    await until(store, assessment.id, ({ stage }) => stage === 'writing-back');
+    expect(await queue.cancel(assessment.id)).toBeNull();
+    release();
+    expect((await untilEnded(store, assessment.id)).status).toBe('completed');
+  });
+
+  it('does not let the end of a cancelled run cancel the request that came after it', async () => {
+    const { hospital, store, queue } = service;
+    let oldRunEnded = false;
+    const story: Story = async (assessment, signal, onProgress) => {
+      if (assessment.attempt > 1) return completed(assessment);
+      await endless(assessment, signal, onProgress).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 700)); // slow to notice
+      oldRunEnded = true;
+      throw new CancelledError();
+    };
+    const study = hospital.addStudy({ story });
+    const { assessment } = await service.request(study);
+    await until(store, assessment.id, ({ stage }) => stage === 'retrieving');
+    await queue.cancel(assessment.id);
+    const again = await service.request(study);
+    expect(again).toMatchObject({ begun: true, assessment: { id: assessment.id, attempt: 2 } });
+    expect(oldRunEnded).toBe(false);
+    expect(await untilEnded(store, assessment.id)).toMatchObject({ status: 'completed', attempt: 2 });
+    expect(oldRunEnded).toBe(true);
   });
 
   it('stops running work when the assessment is cancelled, and a cancelled one never completes', async () => {

@@ -243,16 +243,18 @@ export class TestFhirServer {
   #matching(type: string, query: URLSearchParams): Kept[] {
     return [...this.resources.values()].filter((resource) => {
       if (resource.resourceType !== type) return false;
-      const { identifier, subject, target, status } = resource as unknown as {
+      const { identifier, subject, target, status, link } = resource as unknown as {
         identifier?: { system?: string; value?: string }[];
         subject?: { reference?: string };
         target?: { reference?: string }[];
         status?: string;
+        link?: { other?: { reference?: string } }[];
       };
       return [...query].every(([name, value]) => {
         if (name === 'identifier') return identifier?.some((each) => `${each.system}|${each.value}` === value);
         if (name === 'patient') return subject?.reference === value;
         if (name === 'target') return target?.some(({ reference }) => reference === value);
+        if (name === 'link') return link?.some(({ other }) => other?.reference === value);
         if (name === '_lastUpdated') return isWithin(resource.meta?.lastUpdated, value);
         return name === 'status' ? status === value : name.startsWith('_');
       });
