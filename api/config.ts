@@ -34,8 +34,12 @@ export interface Config {
   readonly databaseUrl?: string;
   /** Folder of the model bundle in use. */
   readonly modelBundle: string;
-  /** ONNX Runtime execution provider. */
-  readonly provider: 'cpu';
+  /** ONNX Runtime execution provider; auto = the fastest that works here. */
+  readonly provider: 'auto' | 'cuda' | 'webgpu' | 'cpu';
+  /** Let `webgpu` run on a Vulkan driver that computes on the CPU: for tests. */
+  readonly softwareAdapter: boolean;
+  /** Longest time for reading one scan before the network is killed and started anew, ms. */
+  readonly readingTimeoutMs: number;
   /** The hospital's systems; undefined = the sandbox's. */
   readonly ehr?: SystemConfig;
   readonly pacs?: SystemConfig;
@@ -152,7 +156,9 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
     dataDir: resolve(root, env.DATA_DIR || 'data'),
     databaseUrl: env.DATABASE_URL || undefined,
     modelBundle: resolve(root, env.MODEL_BUNDLE || 'models/hemocast-tiny'),
-    provider: oneOf('HEMOCAST_PROVIDER', 'cpu', ['cpu']),
+    provider: oneOf('HEMOCAST_PROVIDER', 'auto', ['auto', 'cuda', 'webgpu', 'cpu']),
+    softwareAdapter: oneOf('WEBGPU_SOFTWARE_ADAPTER', 'false', ['true', 'false']) === 'true',
+    readingTimeoutMs: number('READING_TIMEOUT_MS', 120_000, 1_000, 3_600_000),
     ehr: system('EHR_FHIR_URL', 'EHR_TOKEN'),
     pacs: system('PACS_DICOMWEB_URL', 'PACS_TOKEN'),
     ehrClient: ehrClient(),
@@ -190,6 +196,8 @@ export function readConfig(env: Environment, root: string = resolve(import.meta.
       "or TRUST_FILE is required as soon as EHR_FHIR_URL or PACS_DICOMWEB_URL names a hospital's system",
     );
   }
+  if (config.softwareAdapter && config.provider !== 'webgpu')
+    fail('WEBGPU_SOFTWARE_ADAPTER', 'is for HEMOCAST_PROVIDER=webgpu only');
   if (config.ehrClient && config.ehr?.authorization) fail('EHR_CLIENT_ID', 'set either it or EHR_TOKEN, not both');
   for (const [key, value] of [
     ['API_TOKEN', config.apiToken],

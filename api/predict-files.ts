@@ -46,7 +46,7 @@ export async function predictFiles({ input, out, config }: PredictFilesRequest):
   const flags: Flag[] = [];
   let refusal: Refusal | null = null;
   try {
-    reader = await OnnxScanReader.start({ bundleDirectory: config.modelBundle, provider: config.provider });
+    reader = await OnnxScanReader.start(config);
     const { name, version, sha256 } = reader.describe();
     const model = { name, version, sha256 };
     const write = (result: Record<string, unknown>): void =>

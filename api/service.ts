@@ -78,7 +78,7 @@ export async function startService(
     }
 
     onStep('loading the model');
-    const reader = await OnnxScanReader.start({ bundleDirectory: config.modelBundle, provider: config.provider });
+    const reader = await OnnxScanReader.start(config);
     closers.push(() => reader.close());
     const pool = new DecodePool();
     closers.push(() => pool.close());

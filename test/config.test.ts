@@ -22,7 +22,7 @@ const mistakes = (env: Record<string, string>): string => {
 describe('The configuration', () => {
   it('without any setting is the sandbox on loopback', () => {
     const config = readConfig({});
-    expect(config).toMatchObject({ host: '127.0.0.1', port: 8080, provider: 'cpu', assumedPrevalence: 0.35 });
+    expect(config).toMatchObject({ host: '127.0.0.1', port: 8080, provider: 'auto', assumedPrevalence: 0.35 });
     expect([config.ehr, config.pacs, config.apiToken, config.databaseUrl]).toEqual([
       undefined,
       undefined,
@@ -43,6 +43,7 @@ describe('The configuration', () => {
     ['a port that is no number', { PORT: 'eighty' }, 'PORT'],
     ['a port out of range', { PORT: '70000' }, 'PORT'],
     ['an unknown execution provider', { HEMOCAST_PROVIDER: 'tpu' }, 'HEMOCAST_PROVIDER'],
+    ['a software adapter for whatever comes', { WEBGPU_SOFTWARE_ADAPTER: 'true' }, 'WEBGPU_SOFTWARE_ADAPTER'],
     ['a prevalence in percent', { ASSUMED_PREVALENCE: '35' }, 'ASSUMED_PREVALENCE'],
     ['bands in the wrong order', { RISK_BAND_MODERATE: '0.6' }, 'RISK_BAND_MODERATE'],
     ['an EHR without https', { EHR_FHIR_URL: 'http://ehr.example', API_TOKEN: TOKEN }, 'EHR_FHIR_URL'],

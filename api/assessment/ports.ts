@@ -129,7 +129,11 @@ export interface ScanReader {
     signal: AbortSignal,
     onStage?: (stage: string, fraction: number) => void,
   ): Promise<SeriesReading>;
-  health(): SystemHealth & { readonly executionProvider: string | null };
+  health(): SystemHealth & {
+    readonly executionProvider: string | null;
+    /** Faster ones that were not taken, and why. */
+    readonly passedOver: readonly { readonly provider: string; readonly reason: string }[];
+  };
 }
 
 /** Relative references ("RiskAssessment/abc") of what was written. */

@@ -582,6 +582,11 @@ export interface components {
             operation: components["schemas"]["Operation"];
             model: components["schemas"]["ModelIdentity"] | null;
             executionProvider: string | null;
+            /** @description Execution providers that stand before it in the list (cuda, webgpu, cpu) and were not taken. */
+            passedOver: {
+                provider: string;
+                reason: string;
+            }[];
         };
         SystemHealth: {
             ok: boolean;

@@ -33,7 +33,7 @@ async function checkReadiness({
     ask((signal) => pacs.health(signal)),
     ask((signal) => work.health(signal)),
   ]);
-  const { executionProvider, ...model } = reader.health();
+  const { executionProvider, passedOver, ...model } = reader.health();
   const checks = { ehr: ehrHealth, pacs: pacsHealth, queue: queueHealth, model };
   const ready = Object.values(checks).every(({ ok }) => ok);
   return {
@@ -42,6 +42,7 @@ async function checkReadiness({
     operation: operation.current(),
     model: model.ok ? identify(reader) : null,
     executionProvider,
+    passedOver: [...passedOver],
   };
 }
 

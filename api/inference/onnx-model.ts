@@ -1,9 +1,10 @@
-/** The one file that knows ONNX Runtime. `session.run` blocks its thread: only the reading worker imports this. */
+/** The one file that knows ONNX Runtime. `session.run` blocks its thread and cannot be ended: only network-main.ts runs it. */
 import { availableParallelism } from 'node:os';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { ConfigurationError } from '../errors.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import type { Bundle } from './bundle.ts';
+import type { Provider } from './providers.ts';
 
 export interface ModelOutput {
   readonly logit: number;
@@ -28,7 +29,7 @@ export class OnnxModel {
   }
 
   /** Loads the network on the provider and proves it with the bundle's golden vector. Throws ConfigurationError. */
-  static async open(bundle: Bundle, provider: 'cpu'): Promise<OnnxModel> {
+  static async open(bundle: Bundle, provider: Provider): Promise<OnnxModel> {
     const session = await InferenceSession.create(bundle.modelFile, {
       executionProviders: [provider],
       // One core stays with the event loop.

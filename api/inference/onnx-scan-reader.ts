@@ -1,25 +1,24 @@
 /**
- * The ScanReader port on a worker thread: one reading at a time, a deadline each, a fresh worker after a crash or a hang. A
- * thread is ended only when it hangs: ended in the middle of a run, ONNX Runtime takes the whole process with it (seen with
- * onnxruntime-node 1.30), so that what nobody wants any more is read to its end and thrown away.
+ * The ScanReader port on a worker thread and the network's process behind it: one reading at a time, a deadline each, both made
+ * anew after a crash or a hang. A cancelled reading is read to its end and thrown away: that is sooner than a fresh start.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { ModelDescription, ScanReader, SeriesInput, SeriesReading, SystemHealth } from '../assessment/ports.ts';
+import type { ModelDescription, ScanReader, SeriesInput, SeriesReading } from '../assessment/ports.ts';
 import { CancelledError, ConfigurationError, HemocastError, TransientError } from '../errors.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import { loadBundle } from './bundle.ts';
+import type { PassedOver, ProviderChoice } from './providers.ts';
 import type { FromWorker, ReadingWorkerData, ToWorker } from './reading-protocol.ts';
 
-export interface OnnxScanReaderOptions {
-  readonly bundleDirectory: string;
-  readonly provider: 'cpu';
-  /** Longest time for one reading before the worker is replaced, ms. */
-  readonly deadlineMs?: number;
+export interface OnnxScanReaderOptions extends ProviderChoice {
+  /** Folder of the model bundle. */
+  readonly modelBundle: string;
+  /** Longest time for one reading before worker and network are ended and replaced, ms. */
+  readonly readingTimeoutMs: number;
 }
 
-/** How long `close` waits for a reading that nobody wants any more, ms. */
-const CLOSE_WAIT_MS = 10_000;
+/** How long a worker that was told to end may take before it is ended, ms. */
+const END_MS = 2_000;
 
 interface Pending {
   readonly id: number;
@@ -36,6 +35,7 @@ export class OnnxScanReader implements ScanReader {
   #latest: Worker | undefined;
   #starting: Promise<void> | undefined;
   #executionProvider: string | null = null;
+  #passedOver: readonly PassedOver[] = [];
   #unusable: string | undefined;
   #pending: Pending | undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -47,10 +47,10 @@ export class OnnxScanReader implements ScanReader {
 
   private constructor(options: OnnxScanReaderOptions) {
     this.#options = options;
-    this.#description = loadBundle(options.bundleDirectory).description;
+    this.#description = loadBundle(options.modelBundle).description;
   }
 
-  /** Loads the bundle and starts the worker; throws ConfigurationError when the network does not reproduce its golden vector. */
+  /** Loads the bundle and starts the worker; throws ConfigurationError when no provider reproduces the network's golden vector. */
   static async start(options: OnnxScanReaderOptions): Promise<OnnxScanReader> {
     const reader = new OnnxScanReader(options);
     await reader.#ensureWorker();
@@ -61,10 +61,15 @@ export class OnnxScanReader implements ScanReader {
     return this.#description;
   }
 
-  health(): SystemHealth & { readonly executionProvider: string | null } {
+  health(): ReturnType<ScanReader['health']> {
     const reason =
       this.#unusable ?? (this.#worker === undefined ? 'The reading worker is being restarted.' : undefined);
-    return { ok: reason === undefined, reason, executionProvider: this.#executionProvider };
+    return {
+      ok: reason === undefined,
+      reason,
+      executionProvider: this.#executionProvider,
+      passedOver: this.#passedOver,
+    };
   }
 
   /** One reading at a time; a later call waits for the one before it. */
@@ -80,8 +85,7 @@ export class OnnxScanReader implements ScanReader {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.race([this.#idle, pause(CLOSE_WAIT_MS, undefined, { ref: false })]);
-    await this.#latest?.terminate();
+    if (this.#latest !== undefined) await end(this.#latest);
   }
 
   async #readNow(
@@ -94,14 +98,20 @@ export class OnnxScanReader implements ScanReader {
     await this.#ensureWorker();
     const worker = this.#worker!;
     const id = ++this.#lastId;
-    const deadlineMs = this.#options.deadlineMs ?? 120_000;
+    const deadlineMs = this.#options.readingTimeoutMs;
     return new Promise<SeriesReading>((resolve, reject) => {
       // The deadline holds for an abandoned reading, too.
       const timer = setTimeout(() => {
         const message = `Reading the scan took longer than ${deadlineMs} ms.`;
-        this.#settle(id, (pending) => pending.reject(new TransientError('reading-timeout', message, { deadlineMs })));
+        const details = { deadlineMs };
+        this.#settle(id, (pending) =>
+          pending.reject(
+            new HemocastError('reading-timeout', message, { status: 500, issueType: 'exception', details }),
+          ),
+        );
         if (this.#worker === worker) this.#worker = undefined;
-        void worker.terminate();
+        this.#becomeIdle();
+        void end(worker);
         if (!this.#closed) void this.#ensureWorker().catch(() => undefined);
       }, deadlineMs);
       this.#idle = new Promise((done) => {
@@ -139,8 +149,8 @@ export class OnnxScanReader implements ScanReader {
 
   #startWorker(): Promise<void> {
     const workerData: ReadingWorkerData = {
-      bundleDirectory: this.#options.bundleDirectory,
-      provider: this.#options.provider,
+      bundleDirectory: this.#options.modelBundle,
+      choice: { provider: this.#options.provider, softwareAdapter: this.#options.softwareAdapter },
     };
     const worker = new Worker(new URL('./reading-worker.ts', import.meta.url), { workerData });
     this.#latest = worker;
@@ -161,6 +171,7 @@ export class OnnxScanReader implements ScanReader {
             this.#worker = worker;
             this.#unusable = undefined;
             this.#executionProvider = message.executionProvider;
+            this.#passedOver = message.passedOver;
             return resolve();
           case 'unusable':
             this.#unusable = message.message;
@@ -189,4 +200,14 @@ export class OnnxScanReader implements ScanReader {
       });
     });
   }
+}
+
+/** Told first, so that the network's process ends with it; a thread that does not listen is ended. Resolves when it is gone. */
+async function end(worker: Worker): Promise<void> {
+  if (worker.threadId === -1) return; // gone already
+  const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+  worker.postMessage({ kind: 'end' } satisfies ToWorker);
+  const timer = setTimeout(() => void worker.terminate(), END_MS);
+  await gone;
+  clearTimeout(timer);
 }

@@ -1,21 +1,29 @@
-/** Entry of the reading worker: everything that would stall the service's event loop happens here. */
+/** Entry of the reading worker: everything that would stall the service's event loop happens here or, the network, in its process. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { SeriesInput } from '../assessment/ports.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import { loadBundle } from './bundle.ts';
-import { OnnxModel } from './onnx-model.ts';
+import { NetworkProcess } from './network-process.ts';
 import { readSeries } from './read-series.ts';
 import type { FromWorker, ReadingWorkerData, ToWorker } from './reading-protocol.ts';
 
 const port = parentPort!;
 const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
-const { bundleDirectory, provider } = workerData as ReadingWorkerData;
+const { bundleDirectory, choice } = workerData as ReadingWorkerData;
 
 try {
   const bundle = loadBundle(bundleDirectory);
-  const model = await OnnxModel.open(bundle, provider);
-  port.on('message', async ({ id, input }: ToWorker) => {
+  const { network, passedOver } = await NetworkProcess.start(bundleDirectory, choice);
+  network.onEnd(() => process.exit()); // this thread: the service starts both anew
+  port.on('message', (message: ToWorker) => {
+    if (message.kind === 'end') network.kill();
+    else void read(message.id, message.input);
+  });
+  post({ kind: 'ready', executionProvider: network.executionProvider, passedOver });
+
+  async function read(id: number, input: SeriesInput): Promise<void> {
     try {
-      const reading = await readSeries(input, bundle, model, (stage, fraction) =>
+      const reading = await readSeries(input, bundle, network, (stage, fraction) =>
         post({ kind: 'stage', id, stage, fraction }),
       );
       const { comparisonPng, followUpDicom } = reading.images;
@@ -32,8 +40,7 @@ try {
         post({ kind: 'failed', id, message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
       }
     }
-  });
-  post({ kind: 'ready', executionProvider: model.executionProvider });
+  }
 } catch (error) {
   post({ kind: 'unusable', message: error instanceof Error ? error.message : String(error) });
 }

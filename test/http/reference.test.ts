@@ -36,6 +36,7 @@ describe('What the service says of itself', () => {
       operation: { mode: 'running', changedAt: null, reason: null },
       model: { name: MODEL.name, version: MODEL.version, sha256: MODEL.sha256 },
       executionProvider: 'cpu',
+      passedOver: [],
     });
   });
 

@@ -35,7 +35,8 @@ const tamper = ({ honest }: { honest: boolean }): void => {
   edit('configs/metadata.json', (metadata) => (metadata.files['models/model.onnx'].sha256 = sha256));
 };
 
-const start = (): Promise<OnnxScanReader> => OnnxScanReader.start({ bundleDirectory: directory, provider: 'cpu' });
+const start = (): Promise<OnnxScanReader> =>
+  OnnxScanReader.start({ modelBundle: directory, provider: 'cpu', readingTimeoutMs: 120_000 });
 
 describe('A model bundle', () => {
   it('is described by its metadata, and the network by its SHA-256', () => {
@@ -48,7 +49,7 @@ describe('A model bundle', () => {
 
   it('serves when it is whole', async () => {
     const reader = await start();
-    expect(reader.health()).toEqual({ ok: true, reason: undefined, executionProvider: 'cpu' });
+    expect(reader.health()).toEqual({ ok: true, reason: undefined, executionProvider: 'cpu', passedOver: [] });
     await reader.close();
   });
 

@@ -26,12 +26,16 @@ export function postgresqlBin(): string | undefined {
     .find((dir) => existsSync(join(dir, 'postgres')));
 }
 
+/** A Vulkan driver that computes on the CPU, of Debian's chromium: stands in for a GPU. */
+export const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
+
 const components = {
   'test data': () => existsSync(join(testDataDir, 'ge_hispeed_head_tilt')),
   Orthanc: () => onPath('Orthanc') !== undefined,
   PostgreSQL: () => postgresqlBin() !== undefined,
   Chromium: () => onPath('chromium') !== undefined,
   dcmtk: () => onPath('dcmdump') !== undefined,
+  SwiftShader: () => existsSync(SWIFTSHADER) && existsSync('/lib/x86_64-linux-gnu/libvulkan.so.1'),
   dicom3tools: () => onPath('dciodvfy') !== undefined,
 } as const;
 

@@ -158,7 +158,7 @@ export class InMemoryHospital {
 
   readonly reader: Pick<ScanReader, 'describe' | 'health'> = {
     describe: () => MODEL,
-    health: () => ({ ok: true, executionProvider: 'cpu' }),
+    health: () => ({ ok: true, executionProvider: 'cpu', passedOver: [] }),
   };
 
   readonly ehr = { health: async (): Promise<SystemHealth> => this.ehrHealth };
