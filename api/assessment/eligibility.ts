@@ -6,7 +6,7 @@ import type { Ehr, StudyReference } from './ports.ts';
 export type Eligibility = 'eligible' | 'not-eligible' | 'still-arriving';
 
 export interface EligibilityParts {
-  readonly ehr: Pick<Ehr, 'listStudies'>;
+  readonly ehr: Pick<Ehr, 'readStudy' | 'listStudies'>;
   readonly planStudy: (reference: StudyReference, signal: AbortSignal) => Promise<StudyPlan>;
 }
 
@@ -19,10 +19,12 @@ export async function judgeEligibility(
   { ehr, planStudy }: EligibilityParts,
   signal: AbortSignal,
 ): Promise<Eligibility> {
-  const plan = await planOrNothing(reference, planStudy, signal);
-  if (plan === undefined) return 'not-eligible';
-  const { thrombectomy, startedAt, patientReference } = plan.study;
+  // Most studies of a hospital end here, without their images being listed.
+  const study = await orNothing(ehr.readStudy(reference, signal));
+  const { thrombectomy, startedAt, patientReference = '' } = study ?? {};
   if (thrombectomy === undefined || startedAt === undefined) return 'not-eligible';
+  const plan = await orNothing(planStudy(reference, signal));
+  if (plan === undefined) return 'not-eligible';
   if (!plan.complete) return 'still-arriving';
   if (plan.refusal !== null) return 'not-eligible';
   const { endedAt = '' } = thrombectomy;
@@ -31,7 +33,7 @@ export async function judgeEligibility(
     return Date.parse(start) < Date.parse(startedAt) && !precedesProcedure;
   });
   for (const { reference: other } of earlier) {
-    const before = await planOrNothing(other, planStudy, signal);
+    const before = await orNothing(planStudy(other, signal));
     if (before?.study.thrombectomy?.reference !== thrombectomy.reference) continue;
     if (!before.complete) return 'still-arriving';
     if (before.refusal === null) return 'not-eligible';
@@ -40,13 +42,9 @@ export async function judgeEligibility(
 }
 
 /** A study that was withdrawn or is gone makes nothing eligible. */
-async function planOrNothing(
-  reference: StudyReference,
-  planStudy: EligibilityParts['planStudy'],
-  signal: AbortSignal,
-): Promise<StudyPlan | undefined> {
+async function orNothing<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
-    return await planStudy(reference, signal);
+    return await reading;
   } catch (error) {
     if (error instanceof NotFoundError || error instanceof InvalidRequestError) return undefined;
     throw error;

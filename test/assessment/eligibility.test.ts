@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { judgeEligibility } from '../../api/assessment/eligibility.ts';
 import type { Eligibility } from '../../api/assessment/eligibility.ts';
 import type { StudyPlan } from '../../api/assessment/plan-study.ts';
+import type { StudyRecord, StudyReference } from '../../api/assessment/ports.ts';
 import { InvalidRequestError, UpstreamError } from '../../api/errors.ts';
 
 interface Known {
@@ -20,9 +21,7 @@ const ENDED = Date.parse('2026-03-01T12:00:00Z');
 const time = (hours: number): string => new Date(ENDED + hours * 3_600_000).toISOString();
 
 async function judge(studies: Readonly<Record<string, Known>>): Promise<Eligibility> {
-  const planned: string[] = [];
   const planStudy = async ({ id }: { id: string }): Promise<StudyPlan> => {
-    planned.push(id);
     const { at, procedure = 'p', complete = true, readable = true, fault } = studies[id];
     if (fault !== undefined) throw fault;
     return {
@@ -36,6 +35,7 @@ async function judge(studies: Readonly<Record<string, Known>>): Promise<Eligibil
     } as unknown as StudyPlan;
   };
   const ehr = {
+    readStudy: async (reference: StudyReference) => (await planStudy(reference)).study,
     listStudies: async () =>
       Object.entries(studies).map(([id, { at }]) => ({
         reference: { resourceType: 'ImagingStudy' as const, id },
@@ -72,6 +72,22 @@ describe('A head CT', () => {
     ],
   ])('%s', async (_, want, studies) => {
     expect(await judge(studies)).toBe(want);
+  });
+
+  it('without a thrombectomy does not even have its images listed', async () => {
+    const planStudy = (): never => {
+      throw new Error('listed');
+    };
+    const ehr = {
+      readStudy: async () => ({ startedAt: time(1) }) as StudyRecord,
+      listStudies: async () => [],
+    };
+    const judged = judgeEligibility(
+      { resourceType: 'ImagingStudy', id: 'ct' },
+      { ehr, planStudy },
+      AbortSignal.timeout(1_000),
+    );
+    expect(await judged).toBe('not-eligible');
   });
 
   it('is not judged while an earlier study cannot be read', async () => {

@@ -1,12 +1,11 @@
 /** The whole path as a newcomer walks it: `npm start`'s process, its printed curl line, and what then stands in the chart. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decode as decodePng } from 'fast-png';
 import { parseInstance } from '../../api/dicom/parse.ts';
-import { repositoryRoot } from '../support/components.ts';
+import { paste, printedCommands } from '../support/pasted-commands.ts';
 import { measureStall } from '../support/event-loop.ts';
 import { pause, ServiceProcess } from '../support/service-process.ts';
 import type { AssessmentJson } from '../support/service-process.ts';
@@ -55,18 +54,37 @@ describe('A newcomer who starts hemocast', () => {
   }, 60_000);
 
   it('pastes the curl lines of the README', async () => {
-    const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8');
-    const lines = [...readme.matchAll(/^ {4}(curl .*)$/gm)].map((match) => match[1]);
-    expect(lines.length).toBeGreaterThanOrEqual(3);
-    const answers: Record<string, unknown>[] = [];
-    for (const line of lines) {
-      const { stdout } = await run('bash', ['-c', line.replaceAll('http://127.0.0.1:8080', service.url)]);
-      answers.push(JSON.parse(stdout) as Record<string, unknown>);
-    }
+    const printed = await paste(printedCommands('README.md'), service.url);
+    const answers = printed.map((text) => JSON.parse(text) as Record<string, unknown>);
+    expect(answers.length).toBeGreaterThanOrEqual(3);
     expect(answers[0]).toMatchObject({ imagingStudy: 'ImagingStudy/moreau-claire-ct', status: 'completed' });
     expect(answers[1].items).toHaveLength(1);
     expect(answers[2]).toMatchObject({ resourceType: 'Bundle', total: 1 });
   });
+
+  it('pastes the lines of the API quickstart from top to bottom', async () => {
+    const commands = printedCommands('docs/api-quickstart.md');
+    const printed = await paste(commands, service.url);
+    const answerTo = (part: string | RegExp): string =>
+      printed[commands.findIndex((line) => (typeof part === 'string' ? line.includes(part) : part.test(line)))];
+    const json = (part: string | RegExp): Record<string, unknown> =>
+      JSON.parse(answerTo(part)) as Record<string, unknown>;
+    expect(answerTo('id=')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(answerTo('/$id/events')).toContain('"status":"completed"');
+    expect(json(/assessments\/\$id$/)).toMatchObject({ status: 'completed', revision: 1 });
+    expect(json('&limit=5').items).toHaveLength(1);
+    expect(json("RiskAssessment?subject=Patient/okafor-james'")).toMatchObject({ total: 1 });
+    expect(answerTo('%header{location}')).toBe(`200 /v1/assessments/${answerTo('id=')}`);
+    expect(answerTo('grep').split('\n').sort()).toEqual(['"status":"cancelled"', '"status":"preliminary"']);
+    expect(json('DELETE')).toMatchObject({ status: 'cancelled', revision: 3 });
+    expect(JSON.stringify(json('refusals'))).toContain('not-a-head');
+    expect(json('no-such-study')).toMatchObject({ code: 'study-not-found', status: 404 });
+    expect(JSON.stringify(json('models'))).toContain('hemocast-tiny');
+    expect(answerTo('sandbox/dicomweb/studies')).toContain('00081199'); // Referenced SOP Sequence
+    expect(answerTo('notifications')).toBe('202');
+    expect(json('health/ready')).toMatchObject({ status: 'ready' });
+    expect(json('operation')).toMatchObject({ mode: 'running' });
+  }, 60_000);
 
   it('can read the interface description and its pages without a network', async () => {
     expect(await (await service.fetch('/openapi.yaml')).text()).toContain('openapi: 3.1.0');
