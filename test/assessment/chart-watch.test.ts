@@ -221,6 +221,30 @@ describe('What a search cannot name', () => {
   });
 });
 
+describe('Without any notification', () => {
+  it('the chart is looked at all the same; a burst of notifications is one look more, not many', async () => {
+    let looks = 0;
+    const watch = hospital.watch({ intervalMs: 100 });
+    hospital.eligibility = () => 'eligible';
+    watch.start();
+    await pause(400);
+    hospital.changes = { studies: [study('arrived')] };
+    for (let waited = 0; waited < 50 && hospital.assessed.length === 0; waited++) await pause(100);
+    await watch.stop();
+    expect(hospital.assessed).toContain('arrived');
+
+    hospital.changes = {};
+    const patient = hospital.watch();
+    Object.defineProperty(hospital, 'changes', { get: () => (looks++, {}) });
+    patient.start();
+    while (looks === 0) await pause(10);
+    for (let i = 0; i < 200; i++) patient.poke();
+    await pause(1_000);
+    await patient.stop();
+    expect(looks).toBe(2);
+  });
+});
+
 describe('The switch', () => {
   const started: ChartWatch[] = [];
   const start = (): ChartWatch => {

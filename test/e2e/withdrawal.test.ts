@@ -1,4 +1,5 @@
 /** A chart that is corrected takes the forecast with it: nobody must act on a result whose ground is gone. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pause, ServiceProcess } from '../support/service-process.ts';
 import type { AssessmentJson } from '../support/service-process.ts';
@@ -44,6 +45,22 @@ const statusesOf = ({ resources }: AssessmentJson): Promise<string[]> =>
       async (reference) => (await service.fhir(reference)).status,
     ),
   );
+
+/** The card beside the patient's chart, in its summary; the service asks the chart itself. */
+async function cardOf(patient: string): Promise<string> {
+  const answer = await service.fetch('/cds-services/hemocast-patient', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      hook: 'patient-view',
+      hookInstance: randomUUID(),
+      fhirServer: `${service.url}/sandbox/fhir`,
+      context: { userId: 'Practitioner/neuro', patientId: patient },
+    }),
+  });
+  expect(answer.status).toBe(200);
+  return ((await answer.json()) as { cards: { summary: string }[] }).cards.map(({ summary }) => summary).join();
+}
 
 describe('A written result is entered in error, with a Provenance that says why,', () => {
   it.each<[string, string, string, () => Promise<void>]>([
@@ -97,6 +114,7 @@ describe('A written result is entered in error, with a Provenance that says why,
       expect(withdrawal).toMatchObject({ code, at: expect.any(String) });
       expect(new Set(await statusesOf(assessment))).toEqual(new Set(['entered-in-error']));
       const { entry } = await service.fhir(`Provenance?target=${assessment.resources!.riskAssessment}`);
+      expect(await cardOf(slug)).not.toMatch(/\d %/);
       const reasons = entry.map(({ resource }: Resource) => resource.reason[0].text);
       expect(reasons).toContain(withdrawal!.message);
     },
@@ -105,6 +123,15 @@ describe('A written result is entered in error, with a Provenance that says why,
 });
 
 describe('A result that was taken back', () => {
+  it('was beside the chart as a card while it stood, and is not any more', async () => {
+    await change('Procedure/haddad-omar-thrombectomy', (procedure) => (procedure.status = 'completed'));
+    const { id } = await assess('haddad-omar');
+    expect(await cardOf('haddad-omar')).toMatch(/\d %/);
+    await change('ImagingStudy/haddad-omar-ct', (study) => (study.status = 'cancelled'));
+    await withdrawn(id);
+    expect(await cardOf('haddad-omar')).not.toMatch(/\d %/);
+  }, 60_000);
+
   it('is made anew when asked for after the chart was mended', async () => {
     const first = await assess('tanaka-hiro');
     await change('Procedure/tanaka-hiro-thrombectomy', (procedure) => (procedure.status = 'not-done'));
