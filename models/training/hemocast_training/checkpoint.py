@@ -11,7 +11,7 @@ from typing import Any, Dict, Tuple
 import torch
 from torch import nn
 
-from .network import NetworkConfig, TinyNetwork
+from .network import NetworkConfig, build_network
 
 WEIGHTS_FILE = "training/weights.pt"
 
@@ -22,7 +22,7 @@ def load_network(run_folder: Path) -> tuple:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: train first, or name the run folder.")
     state = torch.load(path, map_location="cpu")
-    model = TinyNetwork(NetworkConfig.from_json(state["network_config"]))
+    model = build_network(NetworkConfig.from_json(state["network_config"]))
     model.load_state_dict(state["average"])
     return model.eval(), state
 
@@ -44,7 +44,7 @@ def save_weights(network: nn.Module, bundle: Path) -> int:
 def load_weights(bundle: Path) -> nn.Module:
     """The network of a bundle in eval mode, float32. Nothing but tensors and plain values is read from the file."""
     state = torch.load(Path(bundle) / WEIGHTS_FILE, map_location="cpu", weights_only=True)
-    network = TinyNetwork(NetworkConfig.from_json(json.loads(state["network_config"])))
+    network = build_network(NetworkConfig.from_json(json.loads(state["network_config"])))
     network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in state["weights"].items()})
     return network.eval()
 

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from .losses import (
     measures_loss,
 )
 from .metrics import auc
-from .network import NetworkConfig, TinyNetwork
+from .network import NETWORKS, NetworkConfig, build_network, preset
 from .network.generator import TISSUE_HU
 from .optimization import learning_rate, make_optimizer
 from .plots import plot_curves
@@ -47,15 +47,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", required=True, help="run folder; an existing one is continued")
     parser.add_argument("--minutes", type=float, required=True, help="wall time of the run, earlier parts included")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--network", choices=NETWORKS, default="tiny", help="base is the published figure's, for a GPU")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--average", type=float, default=0.995, help="decay of the averaged weights, per step")
     parser.add_argument("--epoch-pairs", type=int, default=400, help="an epoch ends after at most this many pairs")
     parser.add_argument("--validate", type=int, default=120, help="validation cases looked at after each epoch")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 arithmetic in the network (losses stay float32)")
     parser.add_argument("--no-interactive", action="store_true", help="ablation: one attention map per decoder")
     parser.add_argument("--no-self-attention", action="store_true", help="ablation: convolution instead")
     parser.add_argument("--no-density-bias", action="store_true", help="ablation: attention without the density prior")
+    parser.add_argument("--no-statistics", action="store_true", help="ablation: no statistics of maps in the class head")
     parser.add_argument("--no-gradnorm", action="store_true", help="ablation: both losses weigh 1")
     parser.set_defaults(run=run)
 
@@ -63,10 +67,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Trains and prints where the run is; 0 on success."""
     torch.set_num_threads(arguments.threads)
-    network = NetworkConfig(
+    network = preset(
+        arguments.network,
         interactive=not arguments.no_interactive,
         self_attention=not arguments.no_self_attention,
         density_bias=not arguments.no_density_bias,
+        classification_statistics=not arguments.no_statistics,
     )
     train = Cohort(arguments.train).require(arguments.batch)
     validation = Cohort(arguments.validation, limit=arguments.validate).require(2)
@@ -87,10 +93,10 @@ class Trainer:
         seed = int(options.get("seed", 0))
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = choose_device(str(options.get("device", "auto")))
         self.network_config = network
-        self.model = TinyNetwork(network).to(self.device)
-        self.average = ExponentialAverage(self.model)
+        self.model = build_network(network).to(self.device)
+        self.average = ExponentialAverage(self.model, float(options.get("average", 0.995)))
         self.optimizer = make_optimizer(self.model, float(options.get("rate", 2e-3)))
         self.peak_rate = float(options.get("rate", 2e-3))
         self.batch_size = int(options.get("batch", 4))
@@ -206,12 +212,13 @@ class Trainer:
         """Writes the checkpoint through a temporary file, so that an interruption leaves the previous one."""
         state = {
             "network_config": self.network_config.to_json(),
-            "model": self.model.state_dict(),
-            "average": self.average.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "model": to_cpu(self.model.state_dict()),
+            "average": to_cpu(self.average.model.state_dict()),
+            "optimizer": to_cpu(self.optimizer.state_dict()),
             "gradnorm": self.balance.state_dict() if self.balance else None,
             "rng": self.rng.bit_generator.state,
             "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "progress": [self.steps, self.epochs, self.pairs_seen, self.seconds],
             "history": self.history,
             "heads": sorted(set(self.train_cohort.values("head").tolist())),
@@ -226,7 +233,7 @@ class Trainer:
     def restore(self) -> None:
         """Continues from the checkpoint of the run folder; ValueError where it belongs to another network."""
         state = torch.load(self.out / "checkpoint.pt", map_location="cpu")
-        if state["network_config"] != self.network_config.to_json():
+        if NetworkConfig.from_json(state["network_config"]) != self.network_config:
             raise ValueError(f"{self.out} holds a run of another network configuration: choose another --out.")
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
@@ -237,5 +244,27 @@ class Trainer:
             self.balance.load_state_dict(state["gradnorm"])
         self.rng.bit_generator.state = state["rng"]
         torch.set_rng_state(state["torch_rng"])
+        if self.device.type == "cuda" and state.get("cuda_rng") is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"], self.device)
         self.steps, self.epochs, self.pairs_seen, self.seconds = state["progress"]
         self.history = state["history"]
+
+
+def choose_device(name: str) -> torch.device:
+    """auto, cpu or cuda; ValueError where cuda is asked for and absent, instead of an hour on the wrong processor."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: PyTorch finds no CUDA device here. Use --device cpu.")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def to_cpu(state: Any) -> Any:
+    """A copy of nested dicts and lists with every tensor in main memory: such a checkpoint names no device."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().cpu()
+    if isinstance(state, dict):
+        return {key: to_cpu(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [to_cpu(value) for value in state]
+    return state

@@ -32,6 +32,7 @@ class NetworkConfig:
     - `interactive`: one attention map for both decoders, or one of its own for each.
     - `density_bias`: attention keys are favoured by a soft prior of high density, or not.
     - `classification_statistics`: the classification head also reads statistics of the predicted maps.
+    `decoder_widths` and `blocks` belong to `tiny`; `base` derives its decoders and its depth from `widths`.
     """
 
     widths: tuple = (32, 48, 96)
@@ -44,6 +45,7 @@ class NetworkConfig:
     interactive: bool = True
     density_bias: bool = True
     classification_statistics: bool = True
+    name: str = "tiny"
 
     def to_json(self) -> Dict[str, Any]:
         """Plain values for config.json and checkpoints."""
@@ -54,3 +56,15 @@ class NetworkConfig:
     def from_json(values: Dict[str, Any]) -> "NetworkConfig":
         """The inverse of `to_json`; an unknown key raises TypeError, so that an old run is never half understood."""
         return NetworkConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+
+
+NETWORKS = ("tiny", "base")
+
+
+def preset(name: str, **flags: bool) -> NetworkConfig:
+    """The standard sizes of a network by name, with ablation flags; ValueError for an unknown name."""
+    if name == "tiny":
+        return NetworkConfig(**flags)
+    if name == "base":
+        return NetworkConfig(name="base", widths=(32, 64, 128), token_dim=128, heads=2, **flags)
+    raise ValueError(f"unknown network {name!r}: {' or '.join(NETWORKS)}.")
