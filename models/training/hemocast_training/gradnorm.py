@@ -1,12 +1,20 @@
 """GradNorm (Chen et al. 2018, ICML): loss weights that let the two tasks train at the same relative pace.
 
-Three departures, all forced by what was seen:
+As published: W is the last layer both tasks use; G_i = || grad_W (w_i L_i) ||; r_i = (L_i / L_i(0)) over its mean; the
+weights alone minimise sum |G_i - mean(G) r_i^alpha| with the target held constant, and are renormalised to their number
+after every step; L_i(0) of a cross-entropy is at least ln 2 (the paper's own advice where the start is unstable).
+
+Departures, and what forced them:
 - Loss ratios are taken above a floor: on a noisy L1 target the plain ratio never falls, generation always looks
-  "behind", and the classifier starves.
-- Gradient norms are relative to their own start. The generator reaches most of its input by skip connections, so the
-  last shared layer sees little of its gradient; equal norms there mean a starved classifier (its weight fell to the
-  clamp, and its loss stood still).
-- Weights stay in [0.3, 1.7].
+  "behind", and the classifier starves. L_i(0) of generation is at least the loss of "no change".
+- Gradient norms are relative to their own start (mean of the first updates, during which the weights rest). The generator
+  reaches most of its input by skip connections, so the last shared layer sees little of its gradient; equal norms there
+  mean a starved classifier (its weight fell to the clamp, and its loss stood still).
+- Weights stay in [0.3, 1.7]: no task is switched off.
+- Losses are averaged over about five updates, and an update happens every tenth step only: the outcome of a small batch is
+  mostly chance, and two more backward passes a step cost time.
+- The objective is divided by the mean gradient norm; Adam takes no notice of its scale, early moments then agree.
+- The auxiliary losses keep the weight 1: they are no task of the paper.
 """
 
 from typing import Sequence

@@ -67,19 +67,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Trains and prints where the run is; 0 on success."""
     torch.set_num_threads(arguments.threads)
-    network = preset(
-        arguments.network,
-        interactive=not arguments.no_interactive,
-        self_attention=not arguments.no_self_attention,
-        density_bias=not arguments.no_density_bias,
-        classification_statistics=not arguments.no_statistics,
-    )
+    network = chosen_network(arguments)
     train = Cohort(arguments.train).require(arguments.batch)
     validation = Cohort(arguments.validation, limit=arguments.validate).require(2)
     trainer = Trainer(train, validation, Path(arguments.out), network, vars(arguments))
     trainer.train(arguments.minutes * 60)
     print(f"{arguments.out}: {trainer.steps} steps, {trainer.seconds / 60:.1f} min. {DISCLAIMER}")
     return 0
+
+
+def chosen_network(arguments: argparse.Namespace) -> NetworkConfig:
+    """The network and its ablations by the command's options."""
+    return preset(
+        arguments.network,
+        interactive=not arguments.no_interactive,
+        self_attention=not arguments.no_self_attention,
+        density_bias=not arguments.no_density_bias,
+        classification_statistics=not arguments.no_statistics,
+    )
 
 
 class Trainer:

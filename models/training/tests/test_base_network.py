@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from hemocast_training.__main__ import build_parser
+from hemocast_training.data import Cohort
 from hemocast_training.deployed import DeployedNetwork, FeatureCloud
 from hemocast_training.network import NetworkConfig, build_network, preset
 from hemocast_training.network.swin import InteractiveWindowBlock, WindowAttentionMap, Windows, WindowSelfAttentionBlock
 from hemocast_training.onnx_model import export_onnx, infer, open_session
+from hemocast_training.train import Trainer, choose_device, chosen_network
 
 from runtime import need_onnxruntime
+from synthetic import write_toy_cohort
 
 GRID, WINDOW = (4, 8, 8), (4, 4, 4)
 TOKENS = 4 * 8 * 8
@@ -66,7 +70,7 @@ def test_the_position_bias_depends_on_the_offset_of_two_tokens_and_its_reverse_i
     relative = windows.relative
     assert windows.positions == 7 * 7 * 7
     assert relative.min() == 0 and relative.max() == windows.positions - 1
-    assert torch.equal(relative + relative.T, torch.full((64, 64), windows.positions - 1))
+    assert torch.equal(relative + relative.T, torch.full_like(relative, windows.positions - 1))
     # Two pairs of tokens with the same offset (one slice up, one column on) share a row of the table.
     assert relative[0, 17] == relative[4, 21] != relative[0, 18]
 
@@ -172,3 +176,42 @@ def test_the_exported_graph_of_base_equals_the_network_for_any_number_of_volumes
         assert np.abs(found["follow_up"] - follow_up.numpy()).max() < 1e-3
         assert np.allclose(found["probability"], probability.numpy(), atol=1e-5)
         assert np.allclose(found["attention"], attention.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tiny", "base"])
+def test_the_command_line_reaches_every_ablation_of_both_networks(name):
+    needed = ["train", "--train", "a", "--validation", "b", "--out", "c", "--minutes", "1", "--network", name]
+    assert chosen_network(build_parser("train").parse_args(needed)) == preset(name)
+    flags = {
+        "--no-interactive": "interactive",
+        "--no-self-attention": "self_attention",
+        "--no-density-bias": "density_bias",
+        "--no-statistics": "classification_statistics",
+    }
+    for option, field in flags.items():
+        assert chosen_network(build_parser("train").parse_args([*needed, option])) == preset(name, **{field: False})
+
+
+def test_a_run_from_before_networks_had_names_is_read_as_tiny():
+    unnamed = {key: value for key, value in NetworkConfig().to_json().items() if key != "name"}
+    assert NetworkConfig.from_json(unnamed) == preset("tiny")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU that the test needs to be absent")
+def test_a_gpu_that_is_asked_for_and_absent_is_refused_not_replaced():
+    with pytest.raises(ValueError, match="no CUDA device"):
+        choose_device("cuda")
+    assert choose_device("auto").type == "cpu"
+
+
+def test_a_checkpoint_of_base_goes_on_and_names_no_device(tmp_path):
+    train = Cohort(write_toy_cohort(tmp_path / "train", 4, 1))
+    trainer = Trainer(train, train, tmp_path / "run", SMALL, {"batch": 2, "bf16": True})
+    trainer.history.append({**trainer.epoch(0.0, float("inf")), "validation_auc": 0.5, "minutes": 0.1})
+    trainer.save()
+    again = Trainer(train, train, tmp_path / "run", SMALL, {"batch": 2})
+    assert again.steps == 2
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name])
+    state = torch.load(tmp_path / "run" / "checkpoint.pt")
+    assert {t["exp_avg"].device.type for t in state["optimizer"]["state"].values()} == {"cpu"}

@@ -48,6 +48,14 @@ def test_gradnorm_balances_a_task_whose_gradient_is_much_larger():
     assert weights[0] < weights[1]
 
 
+@pytest.mark.parametrize("norms, first_task", [((3.0, 1.0), "falls"), ((1.0, 3.0), "rises")])
+def test_gradnorm_moves_each_gradient_towards_the_published_target(norms, first_task):
+    """Loss ratios 0.5 and 1 give rates 2/3 and 4/3, so the targets are 2/3 and 4/3 of the mean norm 2: 1.33 and 2.67."""
+    weights = GradNorm([1.0, 1.0], [0.0, 0.0]).step(torch.tensor([0.5, 1.0]), torch.tensor(norms))
+    assert (weights[0] < 1 < weights[1]) if first_task == "falls" else (weights[0] > 1 > weights[1])
+    assert weights.sum() == pytest.approx(2, abs=1e-5)
+
+
 def test_gradnorm_never_starves_a_task():
     balance = GradNorm([1.0, 1.0], [0.0, 0.0])
     for _ in range(500):

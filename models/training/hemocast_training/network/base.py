@@ -78,7 +78,7 @@ class PatchMerging(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         depth, height, width = self.grid
         x = x.reshape(-1, depth, height // 2, 2, width // 2, 2, self.dim).permute(0, 1, 2, 4, 3, 5, 6)
-        return self.reduce(self.norm(x.reshape(-1, depth * height * width // 4, 4 * self.dim)))
+        return self.reduce(self.norm(x.reshape(-1, depth * height * width // 4, 4 * self.dim))).float()
 
 
 class DecoderStage(nn.Module):
@@ -102,7 +102,7 @@ class DecoderStage(nn.Module):
         """streams [n, tokens / 4, 2 dim] each, skip and x_sa [n, tokens, dim], prior [n, tokens] -> both streams
         [n, tokens, dim] and the last map the classification used."""
         larger = [self.enlarge(expand(x)) for expand, x in zip(self.expand, streams)]
-        generation, classification = (join(torch.cat([x, skip], 2)) for join, x in zip(self.join, larger))
+        generation, classification = (join(torch.cat([x, skip], 2)).float() for join, x in zip(self.join, larger))
         looked = None
         for half, source in zip(self.halves, x_sa):
             generation, classification, looked = half(source, generation, classification, prior)
@@ -119,7 +119,7 @@ class BaseNetwork(nn.Module):
     """HU volume [n, 24, 128, 128] on the model grid -> NetworkOutput; the same contract as `tiny`.
 
     `config.widths` are C, 2C, 4C; `config.heads` are those of stage 1 and double with the channels; `token_dim` is 4C, the
-    stage whose tokens the class head pools.
+    stage whose tokens the class head pools. Under bfloat16 autocast the residual streams stay float32: hence float().
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -161,7 +161,7 @@ class BaseNetwork(nn.Module):
             sources.append(inputs)
             x = merge(x)
         x, _ = self.bottleneck(x, seen.priors[3])
-        shared = self.shared(x)
+        shared = self.shared(x).float()
 
         streams, tokens, token_map = (shared, shared), None, None
         for stage, level in zip(self.decoder, (2, 1, 0)):
@@ -194,7 +194,7 @@ class BaseNetwork(nn.Module):
         windows = torch.cat([window(slices, low, high) for low, high in WINDOWS_HU], 1)
         x = torch.cat([space_to_depth(windows, PATCH, MATRIX), prior, excess / 20], 1)
         x = x.reshape(-1, DEPTH, PATCH_VALUES, MAP_MATRIX, MAP_MATRIX).permute(0, 1, 3, 4, 2)
-        tokens = self.embed_norm(self.embed(x.reshape(-1, DEPTH * MAP_MATRIX * MAP_MATRIX, PATCH_VALUES)))
+        tokens = self.embed_norm(self.embed(x.reshape(-1, DEPTH * MAP_MATRIX * MAP_MATRIX, PATCH_VALUES)).float())
 
         fine = (-1, SLICES, MAP_MATRIX, MAP_MATRIX)
         cells = prior.reshape(-1, DEPTH, 2, MAP_MATRIX, MAP_MATRIX).amax(2)

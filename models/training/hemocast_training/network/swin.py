@@ -46,7 +46,8 @@ class Windows(nn.Module):
         apart = places[:, :, None] - places[:, None, :] + torch.tensor(window)[:, None, None] - 1
         spans = [2 * cut - 1 for cut in window]
         self.positions = math.prod(spans)
-        self.register_buffer("relative", (apart[0] * spans[1] + apart[1]) * spans[2] + apart[2])
+        rows = (apart[0] * spans[1] + apart[1]) * spans[2] + apart[2]
+        self.register_buffer("relative", rows.to(torch.int32))
 
         numbers = self.enter(torch.arange(self.tokens, dtype=torch.float64).reshape(1, -1, 1)).flatten()
         self.register_buffer("order", numbers.argsort())
