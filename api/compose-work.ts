@@ -1,5 +1,6 @@
 /** The work itself: from a request to a result in the chart, and the watch over what the results rest on. */
 import { assessStudy } from './assessment/assess-study.ts';
+import { hasEnded } from './assessment/assessment.ts';
 import type { Assessment } from './assessment/assessment.ts';
 import { ChartWatch } from './assessment/chart-watch.ts';
 import { judgeEligibility } from './assessment/eligibility.ts';
@@ -76,7 +77,10 @@ export async function composeWork(config: Config, parts: WorkParts): Promise<Wor
     trigger: config.autoAssess
       ? {
           judge: (reference, signal) => judgeEligibility(reference, { ehr, planStudy: request.planStudy }, signal),
-          assess: async (reference, signal) => void (await requestAssessment(reference, 'automatic', request, signal)),
+          assess: async (reference, signal) => {
+            const { assessment, begun } = await requestAssessment(reference, 'automatic', request, signal);
+            return hasEnded(assessment) && !begun;
+          },
         }
       : undefined,
     intervalMs: config.chartWatchMs,

@@ -22,7 +22,8 @@ export interface ChartWatchParts {
   /** Set where eligible studies are assessed without anyone asking (eligibility.ts). */
   readonly trigger?: {
     judge(reference: StudyReference, signal: AbortSignal): Promise<Eligibility>;
-    assess(reference: StudyReference, signal: AbortSignal): Promise<void>;
+    /** Whether nothing more is to be done; otherwise the study is looked at again, until it has a result. */
+    assess(reference: StudyReference, signal: AbortSignal): Promise<boolean>;
   };
   /** Pause between two looks, ms. */
   readonly intervalMs: number;
@@ -117,8 +118,9 @@ export class ChartWatch {
       for (const reference of await this.#candidates({ studies, patients }, signal)) {
         await this.#orAgain(formatStudyReference(reference), signal, async (limit) => {
           const eligibility = await trigger.judge(reference, limit);
-          if (eligibility === 'still-arriving') this.#again.add(formatStudyReference(reference));
-          if (eligibility === 'eligible') await trigger.assess(reference, limit);
+          const isDone =
+            eligibility === 'eligible' ? await trigger.assess(reference, limit) : eligibility === 'not-eligible';
+          if (!isDone) this.#again.add(formatStudyReference(reference));
         });
       }
     }

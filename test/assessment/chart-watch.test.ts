@@ -23,6 +23,7 @@ class Hospital {
   readonly judged: string[] = [];
   readonly faults: unknown[] = [];
   eligibility: (id: string) => Eligibility = () => 'not-eligible';
+  hasResult: () => boolean = () => true;
   /** What reading a study answers with instead of the study that was assessed. */
   unreadable: (id: string) => Error | undefined = () => undefined;
   /** Called when a withdrawal reaches the chart. */
@@ -90,7 +91,10 @@ class Hospital {
           this.judged.push(id);
           return this.eligibility(id);
         },
-        assess: async ({ id }) => void this.assessed.push(id),
+        assess: async ({ id }) => {
+          this.assessed.push(id);
+          return this.hasResult();
+        },
       },
       intervalMs: 60_000,
       onFault: (error) => this.faults.push(error),
@@ -140,6 +144,22 @@ describe('A study whose images are still arriving', () => {
     hospital.judged.length = 0;
     await hospital.watch().look(signal);
     expect(hospital.judged).toEqual([]);
+  });
+});
+
+describe('An eligible study', () => {
+  it('is followed until its assessment has ended: one that failed while a system was away is begun again', async () => {
+    await hospital.watch().look(signal);
+    hospital.changes = { studies: [study('ct')] };
+    hospital.eligibility = () => 'eligible';
+    hospital.hasResult = () => false;
+    await hospital.watch().look(signal);
+    hospital.changes = {};
+    await hospital.watch().look(signal);
+    hospital.hasResult = () => true;
+    await hospital.watch().look(signal);
+    await hospital.watch().look(signal);
+    expect(hospital.assessed).toEqual(['ct', 'ct', 'ct']);
   });
 });
 

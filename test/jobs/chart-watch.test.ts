@@ -33,6 +33,7 @@ describeOnEachDatabase('A study that was still arriving when the service stopped
         assess: async ({ id }: StudyReference) => {
           const { assessment } = await service.request(`ImagingStudy/${id}`, { kind: 'automatic' });
           assessed.push((await untilEnded(service.store, assessment.id)).status);
+          return true;
         },
       },
       intervalMs: 60_000,
