@@ -1,6 +1,7 @@
 /** The viewer's numbers, by hand: windows, the linked view, the difference, and the generated image's pixels. */
 import { describe, expect, it } from '@jest/globals';
 import { DARKER_RGB, DENSER_RGB, opacityOf, paintDifference } from '../../smart-app/src/viewer/difference.ts';
+import { ATTENTION_RGB, paintAttention } from '../../smart-app/src/viewer/attention.ts';
 import {
   initialView,
   openingSlice,
@@ -50,9 +51,9 @@ describe('The linked view', () => {
     expect(top.slice).toBe(29);
     expect(reduce(top, { kind: 'scroll', by: 1 }).slice).toBe(29);
     expect(reduce(top, { kind: 'slice', to: -Infinity }).slice).toBe(0);
-    expect(reduce(top, { kind: 'zoom', factor: 3 }, { kind: 'difference' }, { kind: 'reset' })).toEqual(
-      initialView(12),
-    );
+    const changed = reduce(top, { kind: 'zoom', factor: 3 }, { kind: 'difference' }, { kind: 'attention' });
+    expect(changed).toMatchObject({ difference: true, attention: true });
+    expect(reduce(changed, { kind: 'reset' })).toEqual(initialView(12));
   });
 
   it('goes up the head with the arrow up, and leaves the browser its own shortcuts', () => {
@@ -61,6 +62,7 @@ describe('The linked view', () => {
     expect(key('ArrowUp')).toEqual({ kind: 'scroll', by: 1 });
     expect(key('2')).toEqual({ kind: 'preset', name: 'Stroke' });
     expect(key('d')).toEqual({ kind: 'difference' });
+    expect(key('a')).toEqual({ kind: 'attention' });
     expect(key('r', { ctrlKey: true })).toBeUndefined();
     expect(key('Tab')).toBeUndefined();
   });
@@ -80,5 +82,35 @@ describe('The difference', () => {
     const rgba = new Uint8ClampedArray(12);
     paintDifference(Int16Array.of(-1000, 900, 40), Int16Array.of(80, 60, -1024), rgba);
     expect([rgba[3], rgba[7], rgba[11]]).toEqual([0, 0, 0]);
+  });
+});
+
+describe('The attention', () => {
+  // A map of 2 x 1 x 2 cells of 4 mm (slices 6 mm apart), under slices of 1 x 5 pixels of 2 mm. Cell centres at x = 0 and 4.
+  const grid = {
+    ...{ slices: 2, rows: 1, columns: 2, sliceSpacingMm: 6, rowSpacingMm: 4, columnSpacingMm: 4 },
+    ...{ rowDirection: [1, 0, 0], columnDirection: [0, 1, 0], normal: [0, 0, 1], origin: [10, 20, 30] },
+  };
+  const map = { grid, values: Uint8Array.of(0, 255, 255, 255) } as Parameters<typeof paintAttention>[0];
+  const geometry = {
+    ...{ slices: 3, rows: 1, columns: 5, rowSpacingMm: 2, columnSpacingMm: 2 },
+    origins: [
+      [10, 20, 30],
+      [10, 20, 33],
+      [10, 20, 60],
+    ], // on the first plane, half-way to the second, far above
+  } as unknown as Parameters<typeof paintAttention>[1];
+  const opacities = (slice: number): number[] => {
+    const rgba = new Uint8ClampedArray(4 * 5);
+    paintAttention(map, geometry, slice, rgba);
+    expect([...rgba.subarray(0, 3)]).toEqual([...ATTENTION_RGB]);
+    return [3, 7, 11, 15, 19].map((at) => rgba[at]);
+  };
+
+  it('lies over the CT in millimetres: read linearly between its cells and planes, and clear outside of it', () => {
+    // x = 0, 2, 4, 6, 8 mm are cells 0, 0.5, 1, 1.5 and 2: 0, half, all, the edge's own, outside. All is 0.75 x 255 = 191.
+    expect(opacities(0)).toEqual([0, 96, 191, 191, 0]);
+    expect(opacities(1)).toEqual([96, 143, 191, 191, 0]);
+    expect(opacities(2)).toEqual([0, 0, 0, 0, 0]);
   });
 });

@@ -152,6 +152,18 @@ describeWith('Chromium', 'The viewer', () => {
     expect(await page.locator('.legend').count()).toBe(0);
   });
 
+  it('lays the attention over the initial CT only, off at opening, and takes it away again', async () => {
+    await press('r');
+    const plain = [colored(await shot('initial')), colored(await shot('generated'))];
+    await press('a');
+    await page.getByText('Where both tasks looked').waitFor();
+    await settled(page);
+    expect(colored(await shot('initial'))).toBeGreaterThan(plain[0] + 200);
+    expect(colored(await shot('generated'))).toBe(plain[1]);
+    await press('a');
+    expect(colored(await shot('initial'))).toBe(plain[0]);
+  });
+
   it('zooms and moves both together, and returns on reset', async () => {
     await press('r', '+', '+');
     expect(await page.getAttribute('.viewer-tools', 'data-zoom')).toBe('1.56');

@@ -35,6 +35,8 @@ export function keyAction(event: Key): ViewAction | undefined {
       return { kind: 'zoom', factor: 0.8 };
     case 'd':
       return { kind: 'difference' };
+    case 'a':
+      return { kind: 'attention' };
     case 'r':
       return { kind: 'reset' };
     default:

@@ -13,6 +13,7 @@ export interface ViewState extends Window {
   readonly panX: number;
   readonly panY: number;
   readonly difference: boolean;
+  readonly attention: boolean;
 }
 
 export type PresetName = 'Brain' | 'Stroke' | 'Subdural' | 'Bone';
@@ -34,6 +35,7 @@ export type ViewAction =
   /** Widths of the pane. */
   | { readonly kind: 'pan'; readonly byX: number; readonly byY: number }
   | { readonly kind: 'difference' }
+  | { readonly kind: 'attention' }
   | { readonly kind: 'reset' };
 
 const ZOOM = { min: 0.5, max: 12 } as const;
@@ -42,7 +44,7 @@ const CENTER_HU = { min: -1000, max: 3000 } as const;
 
 /** @param opening the slice to open at, 0-based */
 export function initialView(opening: number): ViewState {
-  return { slice: opening, ...PRESETS.Brain, zoom: 1, panX: 0, panY: 0, difference: false };
+  return { slice: opening, ...PRESETS.Brain, zoom: 1, panX: 0, panY: 0, difference: false, attention: false };
 }
 
 export function reduceView(state: ViewState, action: ViewAction, slices: number, opening: number): ViewState {
@@ -65,6 +67,8 @@ export function reduceView(state: ViewState, action: ViewAction, slices: number,
       return { ...state, panX: clamp(state.panX + action.byX, -6, 6), panY: clamp(state.panY + action.byY, -6, 6) };
     case 'difference':
       return { ...state, difference: !state.difference };
+    case 'attention':
+      return { ...state, attention: !state.attention };
     case 'reset':
       return initialView(opening);
   }

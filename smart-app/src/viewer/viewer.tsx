@@ -3,7 +3,9 @@ import { useEffect, useReducer, useRef, useState } from 'react';
 import type { KeyboardEvent, ReactNode } from 'react';
 import type { GeneratedImage } from '../chart/provenance.ts';
 import type { Session } from '../session/session.ts';
-import { DifferenceLegend, paintOverlay } from './overlay.tsx';
+import type { AttentionMap } from './attention.ts';
+import { loadAttention } from './load-attention.ts';
+import { AttentionLegend, DifferenceLegend, paintAttentionOver, paintDifferenceOver } from './overlay.tsx';
 import { listenToPane } from './gestures.ts';
 import { keyAction } from './keys.ts';
 import { loadPair } from './load-pair.ts';
@@ -16,10 +18,12 @@ import type { PresetName, ViewAction } from './view-state.ts';
 interface Props {
   readonly session: Session;
   readonly studyReference: string;
+  /** "RiskAssessment/<id>" */
+  readonly forecastReference: string;
   readonly image: GeneratedImage;
 }
 
-export default function Viewer({ session, studyReference, image }: Props): ReactNode {
+export default function Viewer({ session, studyReference, forecastReference, image }: Props): ReactNode {
   const [pair, setPair] = useState<CtPair>();
   const [failure, setFailure] = useState<string>();
   useEffect(() => {
@@ -43,10 +47,12 @@ export default function Viewer({ session, studyReference, image }: Props): React
         Loading both CTs …
       </p>
     );
-  return <PairView pair={pair} />;
+  return <PairView pair={pair} session={session} forecastReference={forecastReference} />;
 }
 
-function PairView({ pair }: { readonly pair: CtPair }): ReactNode {
+type PairProps = Pick<Props, 'session' | 'forecastReference'> & { readonly pair: CtPair };
+
+function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
   const { slices, hyperdenseMl } = pair.geometry;
   const opening = openingSlice(slices, hyperdenseMl);
   const [view, dispatch] = useReducer(
@@ -56,7 +62,9 @@ function PairView({ pair }: { readonly pair: CtPair }): ReactNode {
   const [readout, setReadout] = useState<Readout & { side: Side }>();
   const [help, setHelp] = useState(false);
   const elements = { initial: useRef<HTMLDivElement>(null), generated: useRef<HTMLDivElement>(null) };
-  const overlay = useRef<HTMLCanvasElement>(null);
+  const difference = useRef<HTMLCanvasElement>(null);
+  const attention = useRef<HTMLCanvasElement>(null);
+  const [attentionMap, setAttentionMap] = useState<AttentionMap | string>();
   const ruler = useRef<HTMLDivElement>(null);
   const [panes, setPanes] = useState<Panes>();
   const latest = useRef(view);
@@ -79,13 +87,28 @@ function PairView({ pair }: { readonly pair: CtPair }): ReactNode {
     };
   }, [pair]);
 
+  // Asked for once, when somebody wants to see it.
+  useEffect(() => {
+    if (!view.attention || attentionMap !== undefined) return;
+    let gone = false;
+    loadAttention(session, pair.geometry, forecastReference).then(
+      (map) => void (gone || setAttentionMap(map)),
+      (error: unknown) =>
+        void (gone || setAttentionMap(error instanceof Error ? error.message : 'The attention cannot be shown.')),
+    );
+    return () => void (gone = true);
+  }, [view.attention]);
+
   useEffect(() => {
     if (panes === undefined) return;
     let gone = false;
     const draw = async (): Promise<void> => {
       await panes.show(latest.current);
       if (gone) return;
-      paintOverlay(overlay.current!, pair, panes, latest.current);
+      paintDifferenceOver(difference.current!, pair, panes, latest.current);
+      if (typeof attentionMap === 'object') {
+        paintAttentionOver(attention.current!, pair, panes, latest.current, attentionMap);
+      }
       const { width } = panes.frame('initial');
       const mm = pair.geometry.columns * pair.geometry.columnSpacingMm;
       ruler.current!.style.width = `${(width / mm) * RULER_MM}px`;
@@ -97,12 +120,12 @@ function PairView({ pair }: { readonly pair: CtPair }): ReactNode {
       gone = true;
       resized.disconnect();
     };
-  }, [panes, view, pair]);
+  }, [panes, view, pair, attentionMap]);
 
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === '?') return setHelp(!help);
     const target = event.target as HTMLElement;
-    if (target.tagName === 'INPUT' && !['d', 'r', '1', '2', '3', '4'].includes(event.key)) return; // the slider has its own
+    if (target.tagName === 'INPUT' && !['a', 'd', 'r', '1', '2', '3', '4'].includes(event.key)) return; // the slider has its own
     const action = keyAction(event);
     if (action === undefined) return;
     event.preventDefault();
@@ -167,11 +190,17 @@ function PairView({ pair }: { readonly pair: CtPair }): ReactNode {
       <div className="panes">
         {pane(
           'initial',
-          <div className="ruler" ref={ruler} aria-hidden="true">
-            5 cm
-          </div>,
+          <>
+            <canvas className="overlay" ref={attention} hidden={!view.attention} aria-hidden="true" />
+            <div className="ruler" ref={ruler} aria-hidden="true">
+              5 cm
+            </div>
+          </>,
         )}
-        {pane('generated', <canvas className="overlay" ref={overlay} hidden={!view.difference} aria-hidden="true" />)}
+        {pane(
+          'generated',
+          <canvas className="overlay" ref={difference} hidden={!view.difference} aria-hidden="true" />,
+        )}
       </div>
       <div className="slice-line">
         <label htmlFor="slice">Slice</label>
@@ -208,6 +237,9 @@ function PairView({ pair }: { readonly pair: CtPair }): ReactNode {
         <button type="button" aria-pressed={view.difference} onClick={() => dispatch({ kind: 'difference' })}>
           Difference
         </button>
+        <button type="button" aria-pressed={view.attention} onClick={() => dispatch({ kind: 'attention' })}>
+          Attention
+        </button>
         <button type="button" aria-label="Zoom out" onClick={() => dispatch({ kind: 'zoom', factor: 0.8 })}>
           −
         </button>
@@ -222,14 +254,23 @@ function PairView({ pair }: { readonly pair: CtPair }): ReactNode {
         </button>
       </div>
       {view.difference && <DifferenceLegend />}
+      {view.attention && (
+        <div role="status">
+          {typeof attentionMap === 'object' ? (
+            <AttentionLegend />
+          ) : (
+            <p className="viewer-note">{attentionMap ?? 'Loading the attention map …'}</p>
+          )}
+        </div>
+      )}
       <div id="viewer-help" hidden={!help}>
         <p>
           Mouse: wheel scrolls, left drag sets the window, right drag zooms, middle or Shift drag moves, double click
           resets. Touch: swipe scrolls, pinch zooms, two fingers move.
         </p>
         <p>
-          Keys: <kbd>↑</kbd> <kbd>↓</kbd> slice, <kbd>1</kbd>–<kbd>4</kbd> window, <kbd>d</kbd> difference, <kbd>+</kbd>{' '}
-          <kbd>−</kbd> zoom, <kbd>r</kbd> reset, <kbd>?</kbd> this help.
+          Keys: <kbd>↑</kbd> <kbd>↓</kbd> slice, <kbd>1</kbd>–<kbd>4</kbd> window, <kbd>d</kbd> difference, <kbd>a</kbd>{' '}
+          attention, <kbd>+</kbd> <kbd>−</kbd> zoom, <kbd>r</kbd> reset, <kbd>?</kbd> this help.
         </p>
       </div>
     </div>

@@ -28,7 +28,13 @@ export function ViewerPanel({ session, forecast, details }: Props): ReactNode {
       ) : (
         <Guard>
           <Suspense fallback={<p className="viewer-note">Loading both CTs …</p>}>
-            <Viewer key={forecast.reference} session={session} studyReference={studyReference} image={details.image} />
+            <Viewer
+              key={forecast.reference}
+              session={session}
+              studyReference={studyReference}
+              forecastReference={forecast.reference}
+              image={details.image}
+            />
           </Suspense>
         </Guard>
       )}
