@@ -27,6 +27,19 @@ def load_network(run_folder: Path) -> tuple:
     return model.eval(), state
 
 
+@torch.no_grad()
+def round_to_half(network: nn.Module) -> None:
+    """Rounds matrices and kernels to the float16 in which a bundle stores them, so that what is measured is what is served.
+
+    ValueError where float16 cannot hold a weight.
+    """
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1:
+            parameter.copy_(parameter.half().float())
+            if not torch.isfinite(parameter).all():
+                raise ValueError(f"{name} does not fit into float16 or is not finite: the run has diverged.")
+
+
 def save_weights(network: nn.Module, bundle: Path) -> int:
     """Writes training/weights.pt of a bundle; returns its size in bytes. ValueError where float16 cannot hold a weight."""
     weights = {}

@@ -16,11 +16,12 @@ import torch
 from . import refit
 from .bundle import MODEL_FILE, read_metadata, write_license, write_metadata
 from .calibrate import calibrate
-from .checkpoint import load_network, save_weights
+from .checkpoint import load_network, round_to_half, save_weights
 from .data import Cohort
 from .deployed import DeployedNetwork, FeatureCloud
 from .golden import write_golden
-from .onnx_model import check_parity, export_onnx, open_session
+from .network import Ensemble
+from .onnx_model import check_parity, export_onnx, open_session, store_half
 from .site_export import export_site
 
 OOD_QUANTILE = 0.99
@@ -29,7 +30,10 @@ OOD_QUANTILE = 0.99
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`export`: a bundle from a run."""
     parser = subparsers.add_parser("export", help="calibrate a run and write its bundle", description=__doc__)
-    parser.add_argument("--run", dest="run_folder", required=True, help="run folder written by `train` or `finetune`")
+    parser.add_argument(
+        "--run", dest="run_folders", action="append", required=True,
+        help="run folder written by `train` or `finetune`; several runs of `train` become an ensemble",
+    )
     parser.add_argument("--train", help="cohort folder, for the refit and the out-of-distribution score")
     parser.add_argument("--train-limit", type=int, default=1000, help="training cases used for these two")
     parser.add_argument("--validation", help="cohort folder, for temperature, interval and threshold")
@@ -46,12 +50,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the bundle and prints what was measured on the way."""
     torch.set_num_threads(1)
-    network, state = load_network(Path(arguments.run_folder))
+    runs = [load_network(Path(folder)) for folder in arguments.run_folders]
+    network, state = runs[0]
     if "site" in state:
         if not arguments.name or arguments.name.startswith("hemocast-"):
             raise ValueError("a site's bundle needs a --name of its own that does not begin with hemocast-.")
         bundle = Path(arguments.out)
-        export_site(Path(arguments.run_folder), network, state["site"], bundle, arguments.name, arguments.version)
+        export_site(Path(arguments.run_folders[0]), network, state["site"], bundle, arguments.name, arguments.version)
         print(f"{bundle}: complete; read docs/README.md. {read_metadata(bundle)['disclaimer']}")
         return 0
     for option in ("train", "validation", "test"):
@@ -62,30 +67,43 @@ def run(arguments: argparse.Namespace) -> int:
     test = Cohort(arguments.test, limit=50).require(3)
     bundle = Path(arguments.out)
 
-    seen, unseen = refit.summarize(network, train), refit.summarize(network, validation)
-    last_layer = refit.choose(seen, unseen)
-    refit.fold(network, last_layer)
+    refits = [refit_and_round(member, train, validation) for member, _ in runs]
+    ensemble = Ensemble([member for member, _ in runs]).eval()
+    seen, unseen = refit.summarize(ensemble, train), refit.summarize(ensemble, validation)
     cloud = FeatureCloud(seen.pooled)
-    calibration = calibrate(unseen.labels, last_layer.apply(unseen), validation.values("head"))
-    deployed = DeployedNetwork(network, calibration.temperature, cloud).eval()
-    size = export_onnx(deployed, bundle / MODEL_FILE)
+    calibration = calibrate(unseen.labels, unseen.logits, validation.values("head"))
+    deployed = DeployedNetwork(ensemble, calibration.temperature, cloud).eval()
+    export_onnx(deployed, bundle / MODEL_FILE)
+    size = store_half(bundle / MODEL_FILE)
     save_weights(network, bundle)
     session = open_session(bundle / MODEL_FILE)
     cases = [np.stack(test.initial[:1]), np.stack(test.initial[:3])]
     difference = check_parity(deployed, session, cases)
     threshold = float(np.quantile(cloud.scores(unseen.pooled), OOD_QUANTILE))
     training = {
-        **describe_training(state, network),
+        **describe_training(state, ensemble),
         "note": arguments.note,
-        "last_layer_refit": refit.describe(last_layer, seen, unseen),
+        "last_layer_refit": refits[0],
+        "members": [
+            {**describe_training(state, member), "last_layer_refit": refit} for (member, state), refit in zip(runs, refits)
+        ],
     }
     write_metadata(bundle, arguments.name or "hemocast-tiny", arguments.version, calibration, round(threshold, 4), training)
     write_license(bundle)
-    copy_curves(Path(arguments.run_folder), bundle)
+    copy_curves(Path(arguments.run_folders[0]), bundle)
     write_golden(bundle, test, Path(arguments.repository), arguments.dicom)
     print(f"{bundle}: {size / 1e6:.1f} MB, temperature {calibration.temperature:.3f}, {calibration.figures}")
     print("largest difference between PyTorch and ONNX Runtime:", {k: f"{v:.2g}" for k, v in difference.items()})
     return 0
+
+
+def refit_and_round(network: torch.nn.Module, train: Cohort, validation: Cohort) -> dict:
+    """Refits a member's last layer and rounds its weights to what the bundle stores; returns what the metadata says."""
+    seen, unseen = refit.summarize(network, train), refit.summarize(network, validation)
+    last_layer = refit.choose(seen, unseen)
+    refit.fold(network, last_layer)
+    round_to_half(network)
+    return refit.describe(last_layer, seen, unseen)
 
 
 def copy_curves(run_folder: Path, bundle: Path) -> None:

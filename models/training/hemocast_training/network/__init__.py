@@ -8,9 +8,10 @@ from torch import nn
 
 from .base import BaseNetwork
 from .config import NETWORKS, NetworkConfig, preset
+from .ensemble import Ensemble
 from .tiny import NetworkOutput, TinyNetwork
 
-__all__ = ["NETWORKS", "BaseNetwork", "NetworkConfig", "NetworkOutput", "TinyNetwork", "build_network", "preset"]
+__all__ = ["NETWORKS", "BaseNetwork", "Ensemble", "NetworkConfig", "NetworkOutput", "TinyNetwork", "build_network", "preset"]
 
 
 def build_network(config: NetworkConfig) -> nn.Module:

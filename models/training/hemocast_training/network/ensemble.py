@@ -1,0 +1,36 @@
+"""Several trained networks as one: mean logit, mean image, mean attention."""
+
+from typing import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .tiny import NetworkOutput
+
+
+class Ensemble(nn.Module):
+    """Members of any kind with the same outputs; HU volume [n, 24, 128, 128] -> NetworkOutput.
+
+    logit, generated, attention and measures are means over the members; pooled and statistics are put side by side, so the
+    out-of-distribution score sees the features of all. The auxiliary maps are those of the first member.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        if not members:
+            raise ValueError("An ensemble needs at least one network.")
+        self.members = nn.ModuleList(members)
+
+    def forward(self, image: Tensor) -> NetworkOutput:
+        outputs = [member(image) for member in self.members]
+
+        def mean(name: str) -> Tensor:
+            return sum(getattr(output, name) for output in outputs) / len(outputs)
+
+        def beside(name: str) -> Tensor:
+            return torch.cat([getattr(output, name) for output in outputs], 1)
+
+        return outputs[0]._replace(
+            logit=mean("logit"), generated=mean("generated"), attention=mean("attention"), measures=mean("measures"),
+            pooled=beside("pooled"), statistics=beside("statistics"),
+        )
