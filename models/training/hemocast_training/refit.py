@@ -20,7 +20,7 @@ RIDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 class Summaries(NamedTuple):
-    """What the network says about a cohort, by case: logits [n], statistics [n, 22], pooled [n, d], labels [n]."""
+    """What the network says about a cohort, by case: logits [n], statistics [n, 24], pooled [n, d], labels [n]."""
 
     logits: np.ndarray
     statistics: np.ndarray

@@ -141,7 +141,7 @@ def test_the_last_layer_is_refitted_where_that_helps_unseen_cases_and_the_fold_i
     rng = np.random.default_rng(4)
 
     def summaries(count: int, informative: float) -> refit.Summaries:
-        statistics = rng.normal(size=(count, 22))
+        statistics = rng.normal(size=(count, 24))
         logits = rng.normal(size=count)
         chance = 1 / (1 + np.exp(-(logits + informative * statistics[:, 3])))
         labels = (rng.random(count) < chance).astype(float)
@@ -153,7 +153,7 @@ def test_the_last_layer_is_refitted_where_that_helps_unseen_cases_and_the_fold_i
 
     network = TinyNetwork().eval()
     volume = torch.randn(1, 24, 128, 128) * 10 + 36
-    change = refit.Refit(1.5, rng.normal(size=22), -0.3, 0.01)
+    change = refit.Refit(1.5, rng.normal(size=24), -0.3, 0.01)
     with torch.no_grad():
         before = network(volume)
         refit.fold(network, change)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from .attention import TokenConvolution
 from .classifier import ClassificationHead
 from .config import MAP_MATRIX, MAP_NAMES, MATRIX, PATCH, SLICES, NetworkConfig
-from .density import WINDOWS_HU, hyperdensity, space_to_depth, window
+from .density import WINDOWS_HU, brain_hu, hyperdensity, space_to_depth, window
 from .generator import GatedWashoutHead
 from .statistics import MapStatistics
 from .swin import Grid, InteractiveWindowBlock, Windows, WindowSelfAttentionBlock
@@ -37,13 +37,15 @@ PATCH_VALUES = 2 * (len(WINDOWS_HU) * PATCH * PATCH + 2)
 
 
 class Embedded(NamedTuple):
-    """tokens [n, 12 * 32 * 32, C]; priors of the four grids [n, tokens]; prior, excess and tissue [n, 24, 32, 32]."""
+    """tokens [n, 12 * 32 * 32, C]; priors of the four grids [n, tokens]; prior, excess, tissue and brain HU
+    [n, 24, 32, 32]."""
 
     tokens: Tensor
     priors: List[Tensor]
     prior: Tensor
     excess: Tensor
     tissue: Tensor
+    brain: Tensor
 
 
 class EncoderStage(nn.Module):
@@ -174,7 +176,7 @@ class BaseNetwork(nn.Module):
         # float(): under bfloat16 autocast, amounts are still summed in full precision.
         map_logits = self.map_head(u).float().reshape(-1, SLICES, len(MAP_NAMES), MAP_MATRIX, MAP_MATRIX)
         maps = {name: activate(name, map_logits[:, :, index]) for index, name in enumerate(MAP_NAMES)}
-        statistics = self.statistics(maps, seen.prior, seen.excess)
+        statistics = self.statistics(maps, seen.prior, seen.excess, seen.brain)
         logit, attention, measures = self.classifier(tokens, token_map, seen.priors[2], v, statistics, seen.tissue)
         return NetworkOutput(
             logit.float(),
@@ -203,7 +205,8 @@ class BaseNetwork(nn.Module):
             priors.append(cells.reshape(-1, depth * height * width))
             cells = F.max_pool2d(cells, 2)
         tissue = F.avg_pool2d((windows[:, :1].abs() < 1).to(image.dtype), PATCH)
-        return Embedded(tokens, priors, prior.reshape(fine), excess.reshape(fine), tissue.reshape(fine))
+        brain = brain_hu(windows).reshape(fine)
+        return Embedded(tokens, priors, prior.reshape(fine), excess.reshape(fine), tissue.reshape(fine), brain)
 
     def slices_from(self, tokens: Tensor) -> Tensor:
         """[n, 12 * 32 * 32, 2c] -> [n * 24, c, 32, 32]: a token becomes its two slices."""

@@ -49,7 +49,7 @@ class ClassificationHead(nn.Module):
         self, tokens: Tensor, shared_map: Tensor, prior: Tensor, features: Tensor, statistics: Tensor, tissue: Tensor
     ) -> Classification:
         """tokens [n, t, d], shared_map [n, heads, t, t], prior [n, t], features [n * 24, c, 32, 32],
-        statistics [n, 22], tissue [n, 24, 32, 32] in 0..1."""
+        statistics [n, 24], tissue [n, 24, 32, 32] in 0..1."""
         pooling = (self.token_score(tokens)[..., 0] + 0.25 * torch.log(prior + 0.02)).softmax(-1)
         looked_at = (pooling[:, None, :] @ shared_map.mean(1))[:, 0]
         score = self.fine_score(features).reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)

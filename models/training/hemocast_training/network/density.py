@@ -26,6 +26,13 @@ def window(hu: Tensor, low: float, high: float) -> Tensor:
     return (hu.clamp(low, high) - centre) / half_width
 
 
+def brain_hu(windows: Tensor) -> Tensor:
+    """Mean HU of each 4 x 4 cell within the brain window, 0..80: windows [m, 3, 128, 128] scaled as by `window`, the brain's
+    first -> [m, 1, 32, 32]."""
+    low, high = WINDOWS_HU[0]
+    return F.avg_pool2d(windows[:, :1], 4) * ((high - low) / 2) + (low + high) / 2
+
+
 def space_to_depth(x: Tensor, block: int, size: int) -> Tensor:
     """[m, c, size, size] -> [m, c * block^2, size / block, size / block].
 

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from .config import MAP_MATRIX, SLICES
 
 CELLS = SLICES * MAP_MATRIX * MAP_MATRIX
-STATISTIC_COUNT = 22
+STATISTIC_COUNT = 24
 
 
 class MapStatistics(nn.Module):
-    """[n, 24, 32, 32] maps -> [n, 22] standardised statistics."""
+    """[n, 24, 32, 32] maps -> [n, 24] standardised statistics."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,8 +26,9 @@ class MapStatistics(nn.Module):
         self.register_buffer("height", torch.linspace(-1, 1, SLICES).reshape(1, -1, 1, 1))
         self.standardize = RunningStandardize(STATISTIC_COUNT)
 
-    def forward(self, maps: Dict[str, Tensor], prior: Tensor, excess: Tensor) -> Tensor:
-        """maps: iodine and texture in HU, the others 0..1; prior 0..1 and excess in HU on the same cells."""
+    def forward(self, maps: Dict[str, Tensor], prior: Tensor, excess: Tensor, brain: Tensor) -> Tensor:
+        """maps: iodine and texture in HU, the others 0..1; prior 0..1, excess in HU, and brain, the image's own mean HU
+        within the brain window (0..80), on the same cells."""
         iodine, texture, infarct, lentiform = maps["iodine"], maps["texture"], maps["infarct"], maps["lentiform"]
         stained = torch.sigmoid((iodine - 5) / 1.5)
         stain = iodine * stained
@@ -35,6 +36,9 @@ class MapStatistics(nn.Module):
         mean = total(stain) / cells
         spread = total((iodine - mean.reshape(-1, 1, 1, 1)) ** 2 * stained) / cells
         rough = total(texture * stained)
+        # How much darker the infarct is than the other side, its contrast taken off; the head is centred, the grid mirrors.
+        unstained = brain - iodine
+        darker = total(((unstained.flip(-1) - unstained) * infarct).clamp(min=0.0))
         statistics: List[Tensor] = [
             torch.log(cells),
             torch.log(mean + 1),
@@ -58,6 +62,8 @@ class MapStatistics(nn.Module):
             (total(stain * self.right_left) / dose).abs(),
             torch.log(total(prior) / CELLS + 1e-4),
             torch.log(total(excess) / CELLS + 1e-2),
+            torch.log(total(texture) + 5) - torch.log(total(iodine) + 10),
+            torch.log(darker + 30),
         ]
         return self.standardize(torch.stack(statistics, 1))
 

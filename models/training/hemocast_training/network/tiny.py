@@ -17,7 +17,7 @@ from .attention import InteractiveAttentionBlock, SelfAttentionBlock, TokenConvo
 from .blocks import AnisotropicBlock, FeedForward, enlarge
 from .classifier import ClassificationHead
 from .config import MAP_MATRIX, MAP_NAMES, MATRIX, PATCH, SLICES, NetworkConfig
-from .density import WINDOWS_HU, hyperdensity, space_to_depth, window
+from .density import WINDOWS_HU, brain_hu, hyperdensity, space_to_depth, window
 from .generator import GatedWashoutHead
 from .statistics import MapStatistics
 
@@ -30,7 +30,7 @@ MAP_BIAS = (-3.0, -3.0, -4.0, -4.0, -2.0, -3.0)
 class NetworkOutput(NamedTuple):
     """logit [n]; generated [n, 24, 128, 128] unclipped tissue HU; maps: name -> [n, 24, 32, 32]; map_logits
     [n, 6, 24, 32, 32] before their non-linearity; attention [n, 24, 32, 32]; pooled [n, token_dim] encoder feature;
-    statistics [n, 22] of the maps, standardised; measures [n, 6] of severity as read, standardised."""
+    statistics [n, 24] of the maps, standardised; measures [n, 6] of severity as read, standardised."""
 
     logit: Tensor
     generated: Tensor
@@ -125,7 +125,8 @@ class TinyNetwork(nn.Module):
         fine_prior = prior_4.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
         fine_excess = excess_4.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
         tissue = F.avg_pool2d((windows[:, :1].abs() < 1).to(image.dtype), PATCH)
-        statistics = self.statistics(maps, fine_prior, fine_excess)
+        brain = brain_hu(windows).reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
+        statistics = self.statistics(maps, fine_prior, fine_excess, brain)
         logit, attention, measures = self.classifier(
             classification,
             looked,
