@@ -62,7 +62,8 @@ def store_half(path: Path) -> int:
         if tensor.data_type != TensorProto.FLOAT:
             continue
         values = numpy_helper.to_array(tensor)
-        half = values.astype(np.float16)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
         if values.size < LEAST_HALF_SIZE or not np.array_equal(half.astype(np.float32), values):
             continue
         name = tensor.name
