@@ -87,6 +87,19 @@ export interface ModelDescription {
   readonly cardMarkdown: string;
 }
 
+/** What a bundle says of its network at length, as its files hold it. */
+export interface ModelDocuments {
+  /** configs/metadata.json */
+  readonly metadata: object;
+  /** evaluation.json: measured figures. */
+  readonly evaluation: ModelDocument;
+  /** card.json: the model card for machines. */
+  readonly card: ModelDocument;
+}
+
+export type ModelDocument =
+  { readonly content: object; readonly absentReason: null } | { readonly content: null; readonly absentReason: string };
+
 /** The chosen slices with everything the reading of the scan may depend on. */
 export interface SeriesInput {
   readonly frames: readonly Frame[];
@@ -124,6 +137,7 @@ export interface SeriesReading {
 /** Reads one series: frames in, prediction and pictures out. Throws RefusalError for what cannot be vouched for. */
 export interface ScanReader {
   describe(): ModelDescription;
+  documents(): ModelDocuments;
   read(
     input: SeriesInput,
     signal: AbortSignal,

@@ -4,7 +4,7 @@ import type { AssessmentReport } from '../assessment/ports.ts';
 import { AI_ASSERTED, HEMORRHAGIC_INFARCTION, QUALITATIVE_RISK, concept, ownConcept } from './codes.ts';
 import { FINDING_KEYS, ownIdentifier, referenceTo, resourceId } from './ids.ts';
 import { measurementsInWords } from './observation.ts';
-import { narrative, notes, percentText, toPercentage } from './text.ts';
+import { narrative, notes, oneDecimal, percentText, toPercentage } from './text.ts';
 import { FORECAST_HOURS, forecastWindow } from './window.ts';
 import { CONFOUNDER, RESEARCH_LABEL, modelName } from './written-report.ts';
 import type { WrittenReport } from './written-report.ts';
@@ -62,8 +62,9 @@ export function forecastMethod(report: AssessmentReport): string {
 
 /** What the forecast rests on: what was measured, and what the hours are counted from. */
 export function forecastRationale(report: AssessmentReport): string {
-  const { measurements } = report.reading.prediction;
-  return `Measured on the initial CT: ${measurementsInWords(measurements)}. ${forecastWindow(report).explanation}`;
+  const { measurements, generatedHyperdenseVolumeMl } = report.reading.prediction;
+  const generated = `In the generated follow-up CT (AI-generated, not acquired): Hyperdense volume: ${oneDecimal(generatedHyperdenseVolumeMl)} mL.`;
+  return `Measured on the initial CT: ${measurementsInWords(measurements)}. ${generated} ${forecastWindow(report).explanation}`;
 }
 
 /** What a reader must know beside the number; one note each, the research label first. */

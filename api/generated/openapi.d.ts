@@ -207,6 +207,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/models/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * The model card, for machines and for people
+         * @description All that is known of the model in use: identity, intended use, metadata and measured figures of its bundle, and the card for
+         *     machines (the 31 source attributes of 45 CFR 170.315(b)(11), TRIPOD+AI, CLAIM). What a bundle does not hold is null with a
+         *     reason. `Accept: text/markdown` gives the card that people read.
+         */
+        get: operations["getModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/notifications": {
         parameters: {
             query?: never;
@@ -440,6 +464,11 @@ export interface components {
             assumedPrevalence: number;
             trainingPrevalence: number;
             measurements: components["schemas"]["Measurements"];
+            /**
+             * @description Hyperdense volume of the generated follow-up CT, mL, by the definition of `measurements`: a forecast, AI-generated, not a
+             *     measurement. Not in results made before it was forecast.
+             */
+            generatedHyperdenseVolumeMl?: number;
         };
         /** @description Each is `{value}`, or `{value: null, reason}` where it could not be had. */
         Measurements: {
@@ -496,6 +525,22 @@ export interface components {
             executionProvider: string | null;
             /** @description The model card. */
             cardMarkdown: string;
+        };
+        Model: components["schemas"]["ModelSummary"] & {
+            /** @description configs/metadata.json of the bundle. */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /** @description evaluation.json of the bundle. */
+            evaluation: {
+                [key: string]: unknown;
+            } | null;
+            evaluationAbsentReason: string | null;
+            /** @description card.json of the bundle. */
+            card: {
+                [key: string]: unknown;
+            } | null;
+            cardAbsentReason: string | null;
         };
         Vector3: number[];
         /** @description Patient coordinates are LPS, mm. Columns run to the left of the patient, rows to the back, slices upward. */
@@ -957,6 +1002,33 @@ export interface operations {
             };
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                    "text/markdown": string;
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };

@@ -37,7 +37,7 @@ import type { SmartAppOptions } from './smart-app.ts';
 export interface Services {
   readonly ehr: Pick<Ehr, 'health'>;
   readonly pacs: Pick<Pacs, 'health'>;
-  readonly reader: Pick<ScanReader, 'describe' | 'health'>;
+  readonly reader: Pick<ScanReader, 'describe' | 'documents' | 'health'>;
   readonly records: AssessmentRecords;
   readonly work: AssessmentWork;
   /** plan-study.ts with its systems. */

@@ -43,6 +43,7 @@ export const RULES: readonly Rule[] = [
   rule('GET', '/v1/imaging-studies/{id}/geometry', ['ImagingStudy.r']),
   rule('GET', '/v1/imaging-studies/{id}/initial-ct', ['ImagingStudy.r']),
   rule('GET', '/v1/models', []),
+  rule('GET', '/v1/models/{name}', []),
   rule('GET', '/v1/refusals', []),
   // An EHR that tells of a changed study.
   rule('POST', '/v1/notifications', ['ImagingStudy.u'], null),

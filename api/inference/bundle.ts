@@ -1,10 +1,12 @@
 /** The model bundle as the service reads it (docs/bundle.md). Nothing about a model is known anywhere else. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { ConfigurationError } from '../errors.ts';
-import type { ModelDescription } from '../assessment/ports.ts';
+import { AGREEMENT } from '../prediction/agreement.ts';
+import type { AgreementLimits } from '../prediction/agreement.ts';
+import type { ModelDescription, ModelDocument, ModelDocuments } from '../assessment/ports.ts';
 
 export interface Calibration {
   /** Share of hemorrhage in the training cohort, 0..1. */
@@ -31,6 +33,7 @@ export interface Bundle {
   readonly directory: string;
   readonly modelFile: string;
   readonly description: ModelDescription;
+  readonly documents: ModelDocuments;
   readonly input: {
     /** [slices, rows, columns] */
     readonly shape: readonly [number, number, number];
@@ -40,7 +43,9 @@ export interface Bundle {
   readonly attentionShape: readonly [number, number, number];
   readonly followUpRangeHu: readonly [number, number];
   readonly calibration: Calibration;
-  readonly outOfDistribution: { readonly threshold: number; readonly action: 'flag' | 'refuse' };
+  /** Scores above `threshold` are flagged, those above `refuseAbove` refused; null = none is. */
+  readonly outOfDistribution: { readonly threshold: number; readonly refuseAbove: number | null };
+  readonly agreement: AgreementLimits;
   readonly startCheck: StartCheck;
 }
 
@@ -65,6 +70,9 @@ export function loadBundle(directory: string): Bundle {
   if (image.axes !== 'SPL') problem(`axes "${image.axes}" are not known; this service knows SPL`);
   const shape = image.shape.slice(-3) as [number, number, number];
   const { calibration, ood } = metadata;
+  if (!Number.isFinite(ood?.threshold)) problem('ood.threshold is not a number');
+  if (ood.refuse_above !== undefined && !(ood.refuse_above > ood.threshold))
+    problem('ood.refuse_above is not above ood.threshold');
   if (!(calibration?.prevalence > 0 && calibration.prevalence < 1))
     problem('calibration.prevalence is not between 0 and 1');
   const check = golden.start_check ?? problem('golden/golden.json has no start_check');
@@ -84,6 +92,11 @@ export function loadBundle(directory: string): Bundle {
       trainingPrevalence: calibration.prevalence,
       cardMarkdown: readBytes(directory, 'docs/README.md').toString('utf8'),
     },
+    documents: {
+      metadata,
+      evaluation: readDocument(directory, 'evaluation.json'),
+      card: readDocument(directory, 'card.json'),
+    },
     input: { shape, spacingMm: image.spacing_mm, padHu: image.pad_hu },
     attentionShape: metadata.network_data_format.outputs.attention.shape.slice(-3),
     followUpRangeHu: metadata.follow_up_range_hu,
@@ -92,7 +105,15 @@ export function loadBundle(directory: string): Bundle {
       interval: calibration.interval ?? null,
       intervalAbsentReason: calibration.interval ? null : (calibration.interval_absent_reason ?? 'not stated'),
     },
-    outOfDistribution: { threshold: ood.threshold, action: ood.action },
+    outOfDistribution: {
+      threshold: ood.threshold,
+      refuseAbove: ood.refuse_above ?? (ood.action === 'refuse' ? ood.threshold : null),
+    },
+    agreement: {
+      bloodMl: metadata.agreement?.blood_ml ?? AGREEMENT.bloodMl,
+      low: metadata.agreement?.low ?? AGREEMENT.low,
+      high: metadata.agreement?.high ?? AGREEMENT.high,
+    },
     startCheck: {
       image: Float32Array.from({ length: voxels }, (_, i) => stored.readInt16LE(2 * i)),
       logit: check.logit,
@@ -105,6 +126,15 @@ export function loadBundle(directory: string): Bundle {
       },
     },
   };
+}
+
+/** A document that a bundle may lack; one that is there must be a JSON object. */
+function readDocument(directory: string, file: string): ModelDocument {
+  if (!existsSync(join(directory, file))) return { content: null, absentReason: `The bundle holds no ${file}.` };
+  const content = readJson(directory, file);
+  if (typeof content !== 'object' || content === null || Array.isArray(content))
+    throw new ConfigurationError(`The model bundle ${directory} cannot be used: ${file} is not a JSON object.`);
+  return { content, absentReason: null };
 }
 
 function readBytes(directory: string, file: string): Buffer {

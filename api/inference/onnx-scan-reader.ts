@@ -3,7 +3,7 @@
  * anew after a crash or a hang. A cancelled reading is read to its end and thrown away: that is sooner than a fresh start.
  */
 import { Worker } from 'node:worker_threads';
-import type { ModelDescription, ScanReader, SeriesInput, SeriesReading } from '../assessment/ports.ts';
+import type { ModelDescription, ModelDocuments, ScanReader, SeriesInput, SeriesReading } from '../assessment/ports.ts';
 import { CancelledError, ConfigurationError, HemocastError, TransientError } from '../errors.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import { loadBundle } from './bundle.ts';
@@ -30,6 +30,7 @@ interface Pending {
 export class OnnxScanReader implements ScanReader {
   readonly #options: OnnxScanReaderOptions;
   readonly #description: ModelDescription;
+  readonly #documents: ModelDocuments;
   #worker: Worker | undefined;
   /** The last one started, also while it is not ready yet. */
   #latest: Worker | undefined;
@@ -47,7 +48,7 @@ export class OnnxScanReader implements ScanReader {
 
   private constructor(options: OnnxScanReaderOptions) {
     this.#options = options;
-    this.#description = loadBundle(options.modelBundle).description;
+    ({ description: this.#description, documents: this.#documents } = loadBundle(options.modelBundle));
   }
 
   /** Loads the bundle and starts the worker; throws ConfigurationError when no provider reproduces the network's golden vector. */
@@ -59,6 +60,10 @@ export class OnnxScanReader implements ScanReader {
 
   describe(): ModelDescription {
     return this.#description;
+  }
+
+  documents(): ModelDocuments {
+    return this.#documents;
   }
 
   health(): ReturnType<ScanReader['health']> {

@@ -8,8 +8,9 @@ import { findHeadCenter } from '../imaging/head-grid.ts';
 import { assertHead } from '../imaging/anatomy.ts';
 import { labelGeneratedSlices } from '../imaging/label.ts';
 import { resampleToGrid } from '../imaging/resample.ts';
+import { tasksDisagree } from '../prediction/agreement.ts';
 import { flag } from '../prediction/flags.ts';
-import { measure } from '../prediction/measurements.ts';
+import { generatedHyperdenseVolumeMl, measure } from '../prediction/measurements.ts';
 import { toPrediction } from '../prediction/probability.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import type { Bundle } from './bundle.ts';
@@ -39,14 +40,18 @@ export async function readSeries(
     resampleToGrid(volume, findHeadCenter(volume), shape, spacingMm, padHu),
   );
   const output = await step('network', 0.35, () => model.run(image.hu));
-  const strange = output.oodScore > bundle.outOfDistribution.threshold;
-  if (strange && bundle.outOfDistribution.action === 'refuse') {
+  const { threshold, refuseAbove } = bundle.outOfDistribution;
+  if (refuseAbove !== null && output.oodScore > refuseAbove) {
     throw new RefusalError('out-of-distribution', 'The scan is too unlike anything the network was trained on.', {
       score: output.oodScore,
-      limit: bundle.outOfDistribution.threshold,
+      limit: refuseAbove,
     });
   }
-  const measurements = await step('measure', 0.5, () => measure(volume, anatomy));
+  const measurements = await step('measure', 0.45, () => measure(volume, anatomy));
+  const followUpHu = await step('back-project', 0.55, () => backProject(volume, image, output.followUpHu));
+  const generatedMl = await step('measure-generated', 0.65, () =>
+    generatedHyperdenseVolumeMl(volume, anatomy, followUpHu),
+  );
   const prediction = toPrediction({
     logit: output.logit,
     probability: output.probability,
@@ -54,15 +59,18 @@ export async function readSeries(
     assumedPrevalence: input.assumedPrevalence,
     riskBandBounds: input.riskBandBounds,
     measurements,
+    generatedHyperdenseVolumeMl: generatedMl,
   });
-  const followUpHu = await step('back-project', 0.65, () => backProject(volume, image, output.followUpHu));
+  const initialMl = measurements.hyperdenseVolumeMl.value ?? 0;
+  const disagree = tasksDisagree({ probability: output.probability, generatedMl, initialMl }, bundle.agreement);
   const { seriesInstanceUid } = input.frames[0].header;
   const maps = makeResultMaps({ volume, image, output, seriesInstanceUid }, bundle);
   const limits = [
     flag('contrast-can-look-like-blood'),
     ...flags,
     ...anatomy.flags,
-    ...(strange ? [flag('out-of-distribution')] : []),
+    ...(output.oodScore > threshold ? [flag('out-of-distribution')] : []),
+    ...(disagree ? [flag('tasks-disagree')] : []),
     ...(prediction.probabilityInterval === null ? [flag('interval-absent')] : []),
   ];
   const comparison = await step('draw', 0.75, () =>

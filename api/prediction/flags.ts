@@ -17,6 +17,8 @@ export const FLAGS = {
   'lossy-compression': 'The images were compressed with loss.',
   'gantry-tilt-corrected': 'The gantry was tilted; the geometry was corrected exactly.',
   'out-of-distribution': 'This scan differs from what the network was trained on; the forecast may be off.',
+  'tasks-disagree':
+    'The generated follow-up and the probability do not say the same of hemorrhage; rely on neither without looking.',
   'interval-absent': 'No interval is available for this model.',
   'derived-outputs-degraded': 'The EHR does not accept every resource; some results were written in a simpler form.',
   'earlier-forecast-unmarked':

@@ -45,6 +45,11 @@ export function measure(volume: Volume, anatomy: HeadAnatomy): Measurements {
   };
 }
 
+/** The hyperdense volume of a generated follow-up on the geometry of `volume`, by the definition for the initial CT, mL. */
+export function generatedHyperdenseVolumeMl(volume: Volume, anatomy: HeadAnatomy, followUpHu: Float32Array): number {
+  return findHyperdense(volume, anatomy, followUpHu).volumesMl.reduce((sum, ml) => sum + ml, 0);
+}
+
 /** Maximum and mean HU of the volume's own voxels inside the components. */
 function voxelsInside(
   volume: Volume,

@@ -50,6 +50,8 @@ export interface Prediction {
   readonly assumedPrevalence: number;
   readonly trainingPrevalence: number;
   readonly measurements: Measurements;
+  /** Hyperdense volume of the generated follow-up CT, by the same definition: a forecast, not a measurement. mL */
+  readonly generatedHyperdenseVolumeMl: number;
 }
 
 /** What limits a result, in plain words; `code` is stable (see flags.ts). */

@@ -63,8 +63,9 @@ export function toPrediction(input: {
   readonly assumedPrevalence: number;
   readonly riskBandBounds: RiskBandBounds;
   readonly measurements: Measurements;
+  readonly generatedHyperdenseVolumeMl: number;
 }): Prediction {
-  const { logit, calibration, assumedPrevalence, riskBandBounds, measurements } = input;
+  const { logit, calibration, assumedPrevalence, riskBandBounds, measurements, generatedHyperdenseVolumeMl } = input;
   if (!Number.isFinite(logit) || !(input.probability >= 0 && input.probability <= 1)) {
     throw new RefusalError('model-output-invalid', 'The network returned a score that is no probability.', {
       logit: Number.isFinite(logit) ? logit : null,
@@ -86,6 +87,7 @@ export function toPrediction(input: {
     assumedPrevalence,
     trainingPrevalence: calibration.prevalence,
     measurements,
+    generatedHyperdenseVolumeMl,
   };
 }
 

@@ -37,7 +37,8 @@ export const REFUSALS = {
   'patient-under-18': 'The patient was under 18 at the time of the scan.',
   'too-long-after-procedure': 'The scan was taken more than 24 h after the end of the thrombectomy.',
   'model-output-invalid': 'The network returned values that are not finite or out of range.',
-  'out-of-distribution': 'The scan is too unlike anything the network was trained on.',
+  'out-of-distribution':
+    'The scan is far more unlike the training scans than what is flagged (out-of-distribution score above the limit of the bundle).',
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;

@@ -28,7 +28,10 @@ const ROUTES = Object.entries((parse(readFileSync(OPENAPI_FILE, 'utf8')) as Desc
   METHODS.filter((method) => method in item && item[method].security?.length !== 0).map((method) => ({
     route: `${method.toUpperCase()} ${path}`,
     method: method.toUpperCase(),
-    path: path.replace('{resourceType}', 'ImagingStudy').replace('{id}', '0b0f1b1e-6a5a-4d7e-9d2e-3f1c2b4a5d6e'),
+    path: path
+      .replace('{resourceType}', 'ImagingStudy')
+      .replace('{name}', 'hemocast-test')
+      .replace('{id}', '0b0f1b1e-6a5a-4d7e-9d2e-3f1c2b4a5d6e'),
   })),
 );
 
@@ -130,7 +133,7 @@ describe('The doors of the service', () => {
     expect(await opened(`Bearer ${API_TOKEN}`)).toEqual(ROUTES.map(({ route }) => route).sort());
   });
 
-  const REFERENCE = ['GET /v1/models', 'GET /v1/operation', 'GET /v1/refusals'];
+  const REFERENCE = ['GET /v1/models', 'GET /v1/models/{name}', 'GET /v1/operation', 'GET /v1/refusals'];
   const IMAGES = ['GET /v1/imaging-studies/{id}/geometry', 'GET /v1/imaging-studies/{id}/initial-ct'];
   const READ = ['GET /v1/assessments/{id}', 'GET /v1/assessments/{id}/events'];
   const MAPS = ['attention', 'difference', 'maps'].map((map) => `GET /v1/assessments/{id}/${map}`);

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { REFUSALS } from '../../api/prediction/refusals.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
-import { MODEL } from '../support/in-memory-hospital.ts';
+import { DOCUMENTS, MODEL } from '../support/in-memory-hospital.ts';
 
 describe('What the service says of itself', () => {
   let service: TestApp;
@@ -21,6 +21,29 @@ describe('What the service says of itself', () => {
   it('names the model with its card, its training data and its provider', async () => {
     const { body } = await request(service.app).get('/v1/models').expect(200);
     expect(body.items).toEqual([{ ...MODEL, executionProvider: 'cpu' }]);
+  });
+
+  it('gives all that is known of the model by its name, and says why something is not', async () => {
+    const { body } = await request(service.app).get(`/v1/models/${MODEL.name}`).expect(200);
+    expect(body).toEqual({
+      ...MODEL,
+      executionProvider: 'cpu',
+      metadata: DOCUMENTS.metadata,
+      evaluation: DOCUMENTS.evaluation.content,
+      evaluationAbsentReason: null,
+      card: null,
+      cardAbsentReason: 'The bundle holds no card.json.',
+    });
+    expect((await request(service.app).get('/v1/models/another').expect(404)).body.code).toBe('model-not-found');
+  });
+
+  it('gives the model card as Markdown to whoever reads that', async () => {
+    const answer = await request(service.app)
+      .get(`/v1/models/${MODEL.name}`)
+      .set('Accept', 'text/markdown')
+      .expect(200);
+    expect(answer.headers['content-type']).toBe('text/markdown; charset=utf-8');
+    expect(answer.text).toBe(MODEL.cardMarkdown);
   });
 
   it('is live', async () => {

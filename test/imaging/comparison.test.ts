@@ -45,6 +45,7 @@ function scene(frames: ReturnType<typeof syntheticHead>) {
     assumedPrevalence: 0.35,
     riskBandBounds: { moderate: 0.15, high: 0.5 },
     measurements: measure(volume, anatomy),
+    generatedHyperdenseVolumeMl: 0,
   });
   return { initial: volume, anatomy, prediction };
 }

@@ -72,6 +72,8 @@ describe('A model bundle', () => {
     ['another way of centring', (m) => (m.network_data_format.inputs.image.centering = 'other'), /centering "other"/],
     ['other axes', (m) => (m.network_data_format.inputs.image.axes = 'RAS'), /axes "RAS"/],
     ['no prevalence', (m) => delete m.calibration.prevalence, /calibration\.prevalence/],
+    ['no limit of strangeness', (m) => delete m.ood.threshold, /ood\.threshold/],
+    ['a refusal before the flag', (m) => (m.ood.refuse_above = m.ood.threshold / 2), /ood\.refuse_above/],
     ['no SHA-256 of the network', (m) => delete m.files['models/model.onnx'], /names no SHA-256/],
   ])('is refused by name with %s', (_, change, message) => {
     edit('configs/metadata.json', change);

@@ -86,6 +86,7 @@ describe('The scan reader', () => {
       'network',
       'measure',
       'back-project',
+      'measure-generated',
       'draw',
       'write-dicom',
     ]);

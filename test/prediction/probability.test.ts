@@ -29,6 +29,7 @@ const predict = (score: number, probability: number, cal = calibration(), assume
     assumedPrevalence,
     riskBandBounds: { moderate: 0.15, high: 0.5 },
     measurements,
+    generatedHyperdenseVolumeMl: 0,
   });
 
 describe('The probability at the prevalence of the hospital', () => {

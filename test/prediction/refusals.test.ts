@@ -199,6 +199,7 @@ const ROWS: readonly Row[] = [
           side: { value: null, reason: '' },
           metallicSign: { value: false },
         },
+        generatedHyperdenseVolumeMl: 0,
       }),
     { logit: null, probability: null },
   ],

@@ -5,6 +5,7 @@ import type { AssessmentOutcome, AssessmentProgress } from '../../api/assessment
 import type { Assessment } from '../../api/assessment/assessment.ts';
 import type {
   ModelDescription,
+  ModelDocuments,
   ScanReader,
   StudyRecord,
   StudyReference,
@@ -26,6 +27,12 @@ export const MODEL: ModelDescription = {
   cardMarkdown: '# A model for tests',
 };
 
+export const DOCUMENTS: ModelDocuments = {
+  metadata: { name: MODEL.name, ood: { threshold: 3 } },
+  evaluation: { content: { inDistribution: { auc: { value: 0.9, low: 0.88, high: 0.92 } } }, absentReason: null },
+  card: { content: null, absentReason: 'The bundle holds no card.json.' },
+};
+
 export const PREDICTION: Prediction = {
   score: 0.25,
   probability: 0.41,
@@ -42,6 +49,7 @@ export const PREDICTION: Prediction = {
     side: { value: 'left' },
     metallicSign: { value: null, reason: 'The location cannot be vouched for.' },
   },
+  generatedHyperdenseVolumeMl: 1.4,
 };
 
 const grid = {
@@ -156,8 +164,9 @@ export class InMemoryHospital {
     return completed(assessment);
   };
 
-  readonly reader: Pick<ScanReader, 'describe' | 'health'> = {
+  readonly reader: Pick<ScanReader, 'describe' | 'documents' | 'health'> = {
     describe: () => MODEL,
+    documents: () => DOCUMENTS,
     health: () => ({ ok: true, executionProvider: 'cpu', passedOver: [] }),
   };
 

@@ -44,6 +44,7 @@ export const PREDICTION: Prediction = {
     side: { value: 'left' },
     metallicSign: { value: false },
   },
+  generatedHyperdenseVolumeMl: 4.21,
 };
 
 /** Stand-ins for pictures: what is written is bytes, whatever they show. */
