@@ -71,6 +71,7 @@ const ROWS: readonly [given: string, call: () => Flag[], want: FlagCode[]][] = [
 
 /** Set where the network ran or the result was written, and tested there. */
 const ELSEWHERE: readonly FlagCode[] = [
+  'tasks-disagree',
   'contrast-can-look-like-blood',
   'out-of-distribution',
   'interval-absent',
