@@ -3,6 +3,7 @@
 `python3 -m hemocast_training export --run RUN --train DIR --validation DIR --test DIR --out BUNDLE`. The evaluation and
 the model card are written by `evaluate` afterwards, on heads that neither training nor calibration has seen.
 
+Beside the graph it writes training/weights.pt, from which a hospital can train further (docs/own-pairs.md).
 A run of `finetune` needs no cohorts: its own cross-validation calibrates it, and the bundle is complete at once.
 """
 

@@ -33,8 +33,7 @@ from .site_training import BATCH, RATE, Tuner, fit_until_best
 def site_disclaimer(pairs: int, patients: int) -> str:
     """The label of everything a fine-tuned network says: what it was trained on."""
     return (
-        f"Research use only, trained on simulated data and {pairs} scan pairs of {patients} patients of the site that "
-        "fine-tuned it, not a medical device."
+        f"Research use only, trained on simulated data and {pairs} pairs of {patients} patients, not a medical device."
     )
 
 

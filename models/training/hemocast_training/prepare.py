@@ -65,7 +65,8 @@ def prepare_pair(line: Line, out: Path) -> Prepared:
         picture = "qa/pair-%04d.png" % line.number
         write_transform(rigid, out / ("qa/pair-%04d.tfm" % line.number))
         title = "Pair %d   patient %s, site %s" % (line.number, line.patient, line.site or "not stated")
-        draw_qa(out / picture, title, verdict(agreement, refusal), initial.image, before, after)
+        left_out = "" if refusal is None else refusal.code
+        draw_qa(out / picture, title, figures(agreement), left_out, initial.image, before, after)
         if refusal is not None:
             raise refusal
         images = (np.rint(np.clip(hu, -1024, 32767)).astype(np.int16) for hu in (initial.image, after))
@@ -105,11 +106,11 @@ def laid_together(initial: HeadSeries, follow_up: HeadSeries) -> Rigid:
     return Rigid(np.eye(3), center, follow_up.center_in_patient - center, 0.0, 0.0)
 
 
-def verdict(found: Agreement, refusal: Refused | None) -> str:
-    """One line of figures for the picture, and the name of the refusal."""
-    figures = "turned by %.1f°, moved by %.1f mm; skulls %.1f mm apart before, %.1f mm after; similarity %.2f; %.0f %% covered"
+def figures(found: Agreement) -> str:
+    """One line for the picture."""
+    text = "turned by %.1f°, moved by %.1f mm; skulls %.1f mm apart before, %.1f mm after; similarity %.2f; %.0f %% covered"
     values = (found.angle_deg, found.shift_mm, found.skull_before_mm, found.skull_mm, found.similarity, 100 * found.covered)
-    return figures % values + ("" if refusal is None else "   LEFT OUT: " + refusal.code)
+    return text % values
 
 
 def write_shards(out: Path, lines: list[Line], pairs: list[Prepared]) -> dict:
@@ -153,10 +154,10 @@ def write_qa(out: Path, lines: list[Line], pairs: list[Prepared]) -> None:
         writer = csv.writer(file)
         writer.writerow(QA_COLUMNS)
         for line, pair in zip(lines, pairs):
-            figures = [""] * len(Agreement._fields) if pair.agreement is None else ["%.3f" % v for v in pair.agreement]
+            found = [""] * len(Agreement._fields) if pair.agreement is None else ["%.3f" % v for v in pair.agreement]
             hours = "" if pair.hours is None else "%.1f" % pair.hours
             row = (line.number, line.patient, line.site, line.label, pair.code, pair.reason, hours)
-            writer.writerow((*row, *figures, pair.picture))
+            writer.writerow((*row, *found, pair.picture))
 
 
 def write_report(out: Path, lines: list[Line], pairs: list[Prepared], note: dict) -> None:

@@ -30,8 +30,9 @@ NOTE = (
 )
 
 
-def draw_qa(path: Path, title: str, verdict: str, image: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
-    """Write the PNG. image, before, after: HU [24, 128, 128]; verdict: figures, and why the pair is left out if it is."""
+def draw_qa(path: Path, title: str, figures: str, left_out: str, image: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
+    """Write the PNG. image, before, after: HU [24, 128, 128]; figures: one line; left_out: the code of the refusal, or "".
+    """
     middle = image.shape[1] // 2
     skull = skull_and_inside(image)
     cuts = [(lambda v, k=k: v[k], 1.0) for k in SLICES]
@@ -55,7 +56,9 @@ def draw_qa(path: Path, title: str, verdict: str, image: np.ndarray, before: np.
     inches = figure.get_figheight()
     figure.subplots_adjust(left=0.005, right=0.995, bottom=0.34 / inches, top=1 - 0.72 / inches)
     figure.text(0.01, 1 - 0.2 / inches, title, fontsize=10, color="white", weight="bold")
-    figure.text(0.01, 1 - 0.42 / inches, verdict, fontsize=8, color="0.85")
+    figure.text(0.01, 1 - 0.42 / inches, figures, fontsize=8, color="0.85")
+    if left_out:
+        figure.text(0.99, 1 - 0.2 / inches, "LEFT OUT: " + left_out, fontsize=10, color=OUTLINE, weight="bold", ha="right")
     figure.text(0.01, 0.1 / inches, NOTE, fontsize=7, color="0.6")
     figure.savefig(path, dpi=100, facecolor="black")
     plt.close(figure)

@@ -51,6 +51,7 @@ was fitted on the others.
 | --- | --- | --- |
 {rows}
 
+- AUC against chance: {chance(evaluation['finetuned']['auc'])}.
 - Gain in AUC, paired: {cell(gain)}: {verdict(gain)}.
 - Generated follow-up, hot region and 8 mm around it: {drawn}. Against real follow-ups, whose noise no picture can meet.
 - Networks of the folds were measured; the network in this bundle was trained on all pairs for \
@@ -83,6 +84,13 @@ high. The probability is the forecast.
 def cell(figure: Dict[str, float]) -> str:
     """'0.912 (0.880 to 0.940)'."""
     return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
+def chance(figure: Dict[str, float]) -> str:
+    """Whether the forecasts say anything at all."""
+    if figure["low"] > 0.5:
+        return "better, the interval excludes 0.5"
+    return "NOT shown to be better than chance, the interval does not lie above 0.5: do not use this bundle"
 
 
 def verdict(gain: Dict[str, float]) -> str:

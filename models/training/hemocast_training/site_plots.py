@@ -23,6 +23,7 @@ def plot_site(found: OutOfFold, looks: list[list[tuple[int, float]]], disclaimer
     for number, fold in enumerate(looks, 1):
         steps, values = zip(*fold)
         losses.plot(steps, values, marker="o", markersize=3, linewidth=1, label=f"fold {number}")
+    losses.xaxis.get_major_locator().set_params(integer=True)
     losses.legend(frameon=False, fontsize=8)
     losses.set(title="loss on the stopping fold", xlabel="steps")
     logits = (found.logits, found.start_logits)

@@ -85,8 +85,8 @@ def bundle(tuned):
 
 def test_a_fine_tuned_run_becomes_a_complete_bundle_that_says_what_it_was_trained_on(bundle):
     metadata = read_metadata(bundle)
-    said = "Research use only, trained on simulated data and 32 scan pairs of 30 patients of the site that fine-tuned it, "
-    assert metadata["disclaimer"] == said + "not a medical device."
+    said = "Research use only, trained on simulated data and 32 pairs of 30 patients, not a medical device."
+    assert metadata["disclaimer"] == said
     assert metadata["training_data"].startswith("The site's own pairs: 32 scan pairs of 30 patients")
     assert 0 < metadata["calibration"]["prevalence"] < 1 and len(metadata["calibration"]["interval"]["affine"]) == 100
     assert "patients (30)" in metadata["calibration"]["interval"]["method"]

@@ -8,11 +8,11 @@ import pytest
 
 from hemocast_training.__main__ import main
 from hemocast_training.data import Cohort
-from hemocast_training.follow_up_grid import follow_up_on_grid
+from hemocast_training.follow_up_grid import follow_up_on_grid, read_at
 from hemocast_training.head_series import read_head
-from hemocast_training.registration import Rigid
+from hemocast_training.registration import Rigid, register
 
-from moved_heads import Layout, Move, make_head, with_lesion, write_scan
+from moved_heads import Head, Layout, Move, make_head, with_lesion, write_scan
 from runtime import need_simpleitk, need_test_data
 
 LATER = {"AcquisitionDate": "20250102"}
@@ -134,6 +134,21 @@ def test_a_second_run_does_not_mix_two_cohorts(prepared, capsys):
     root, _ = prepared
     assert main(["prepare", "--pairs", str(root / "pairs.csv"), "--out", str(root / "cohort")]) == 1
     assert "holds a cohort already" in capsys.readouterr().err
+
+
+def test_a_real_head_in_its_holder_is_found_again_within_one_millimetre(tmp_path):
+    need_simpleitk()
+    initial = read_head(need_test_data("ge_hispeed_head_tilt"))
+    millimetres = np.stack(np.meshgrid(*[np.arange(-100.0, 101.0)] * 3, indexing="ij")[::-1], axis=-1)  # [z, y, x, (x, y, z)]
+    points = (millimetres + initial.center_in_patient) @ initial.series.axes.T
+    head = Head(read_at(initial.series.volume, points), np.array([100.0, 100.0, 100.0]))
+    move = Move((-9, 5, 8), (-20, 30, -40))
+    write_scan(tmp_path, head, Layout(step_mm=4.5), move, **LATER)
+    rigid = register(initial, read_head(tmp_path))
+    inside = np.array(np.meshgrid(*[np.linspace(-60, 60, 5)] * 3)).reshape(3, -1).T
+    found = rigid.to_follow_up(inside + initial.center_in_patient)
+    assert np.linalg.norm(found - move.apply(inside), axis=1).max() < 1.0
+    assert rigid.similarity > 0.9
 
 
 def test_an_unmoved_follow_up_is_read_as_serving_reads_it():
