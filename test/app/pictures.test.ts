@@ -66,8 +66,13 @@ describeWith('Chromium', 'The pictures of the front page', () => {
     await page.getByRole('button', { name: 'Sign' }).click();
     const order = page.locator('section', { has: page.getByRole('heading', { name: 'New order' }) });
     await order.locator('article').waitFor();
+    await page.evaluate('scrollTo(0, 0)');
     await take(page, 'sandbox-ehr.png');
-    await order.locator('article').getByRole('button', { name: /hemocast/i }).first().click();
+    await order
+      .locator('article')
+      .getByRole('button', { name: /hemocast/i })
+      .first()
+      .click();
     const app = page.frameLocator('iframe[title="hemocast"]');
     await app.getByText('LINDQVIST-SIM, Maja').waitFor({ timeout: 30_000 });
     await app.getByText('high risk').waitFor();

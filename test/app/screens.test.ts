@@ -1,5 +1,6 @@
 /** Every state of the app's screen, in Chromium, on the real service and its sandbox. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { gzipSync } from 'node:zlib';
 import type { Browser } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
@@ -58,6 +59,14 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(firstScreen).toBeGreaterThan(0);
     expect(viewer).toBeGreaterThan(firstScreen);
     expect(requested.filter((url) => !url.startsWith(service.url))).toEqual([]);
+    const scripts = requested.slice(0, viewer).filter((url) => url.endsWith('.js'));
+    const compressed = await Promise.all(
+      [...new Set(scripts)].map(
+        async (url) => gzipSync(Buffer.from(await (await fetch(url)).arrayBuffer())).byteLength,
+      ),
+    );
+    expect(compressed.length).toBeGreaterThan(0);
+    expect(compressed.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(150_000);
     await close();
   });
 

@@ -5,19 +5,12 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe } from '@jest/globals';
+import { onPath, repositoryRoot } from './paths.ts';
 
-export const repositoryRoot = resolve(import.meta.dirname, '../..');
+export { onPath, repositoryRoot };
 
 /** Folder of public CT and test data (data/ beside this checkout's shared folder); HEMOCAST_TEST_DATA overrides. */
 export const testDataDir = process.env.HEMOCAST_TEST_DATA ?? resolve(repositoryRoot, '../shared/data');
-
-export function onPath(command: string): string | undefined {
-  return (process.env.PATH ?? '')
-    .split(':')
-    .concat('/usr/sbin', '/usr/local/sbin')
-    .map((folder) => join(folder, command))
-    .find((file) => existsSync(file));
-}
 
 /** The newest PostgreSQL server binaries of Debian (they are not on PATH). */
 export function postgresqlBin(): string | undefined {

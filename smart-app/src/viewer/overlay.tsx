@@ -51,9 +51,9 @@ export function AttentionLegend(): ReactNode {
   return (
     <p className="legend">
       <span>
-        <span className="swatch" style={{ background: rgb(ATTENTION_RGB) }} /> Where both tasks looked on the initial CT
-        (relative; the deeper, the more). Says where, not why.
+        <span className="swatch" style={{ background: rgb(ATTENTION_RGB) }} /> Where both tasks looked (relative)
       </span>
+      <span>It says where, not why.</span>
     </p>
   );
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { appIsStale } from '../../../scripts/smart-app.mjs';
-import { onPath, repositoryRoot } from '../../support/components.ts';
+import { onPath, repositoryRoot } from '../../support/paths.ts';
 import type { ServiceProcess } from '../../support/service-process.ts';
 
 const ARGUMENTS = [
