@@ -7,7 +7,7 @@ import { checkPatient } from '../prediction/check-patient.ts';
 import type { Refusal } from '../prediction/refusals.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import type { Assessment, AssessmentStage } from './assessment.ts';
-import { StudyIncompleteError } from './assessment.ts';
+import { StudyIncompleteError, WRITING_BEGINS_AT } from './assessment.ts';
 import { checkFrames } from './choose-series.ts';
 import { matchIdentity } from './match-identity.ts';
 import { planStudy } from './plan-study.ts';
@@ -128,7 +128,7 @@ export async function assessStudy(
       flags.push(flag('shadow-operation'));
       return { ...result, flags: unique(flags), resources: null, timings: clock.timings };
     }
-    await onProgress({ stage: 'writing-back', progress: 0.85 });
+    await onProgress({ stage: 'writing-back', progress: WRITING_BEGINS_AT });
     if (policy.storeGeneratedImage) {
       await pacs.store(plan.study.studyInstanceUid, reading.images.followUpDicom, signal);
     }

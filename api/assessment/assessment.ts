@@ -10,6 +10,9 @@ export type AssessmentStatus = 'created' | 'active' | 'completed' | 'refused' | 
 export type AssessmentStage =
   'waiting-for-instances' | 'choosing-series' | 'retrieving' | 'reading-scan' | 'writing-back';
 
+/** Progress from which on the chart may hold parts of the result; it never goes back within an attempt. */
+export const WRITING_BEGINS_AT = 0.85;
+
 export interface Assessment {
   /** UUID v4. */
   readonly id: string;

@@ -28,6 +28,11 @@ export class ProgressWriter {
     return this.#end.signal;
   }
 
+  /** Whether the chart may hold parts of the result. */
+  get hasBegunToWrite(): boolean {
+    return this.#stage === 'writing-back';
+  }
+
   write(update: AssessmentProgress): Promise<void> {
     const step = update.stage === this.#stage && update.contentKey === undefined;
     if (this.ended.aborted || (step && performance.now() - this.#writtenAt < THROTTLE_MS)) return Promise.resolve();

@@ -86,6 +86,10 @@ export async function runAssessment(run: Run, parts: RunParts, stop: AbortSignal
     if (stop.aborted) return settleStopped(stop.reason, run, parts);
     if (deadline.aborted) {
       const message = `The assessment took longer than ${limits.assessmentTimeoutMs / 1000} s.`;
+      // What may be in the chart in part is carried through.
+      if (progress.hasBegunToWrite) {
+        return settle(new TransientError('assessment-timeout', message), assessment, parts);
+      }
       return finish(run, parts, { kind: 'failed', error: { code: 'assessment-timeout', message } });
     }
     return settle(error, assessment, parts);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { InvalidRequestError } from '../errors.ts';
+import { WRITING_BEGINS_AT } from '../assessment/assessment.ts';
 import type { Assessment, AssessmentStage } from '../assessment/assessment.ts';
 import type { AssessmentOutcome } from '../assessment/assess-study.ts';
 import type {
@@ -313,13 +314,13 @@ export class AssessmentStore implements AssessmentRecords {
   }
 
   /**
-   * `attempt`: only this one; a request that began the work anew is not cancelled by an older run. Not once the result is being
-   * written: the chart might hold what no record stands for, and nobody would take it back.
+   * `attempt`: only this one; a request that began the work anew is not cancelled by an older run. Not once a run has begun to
+   * write: the chart might hold what no record stands for, and nobody would take it back.
    */
   cancel(id: string, attempt?: number): Promise<KeptAssessment | null> {
     return this.#change(
       `UPDATE hemocast.assessments SET status = 'cancelled', stage = NULL, interruptions = 0, updated_at = now()
-       WHERE id = $1 AND ${OPEN} AND ($2::int IS NULL OR attempt = $2) AND stage IS DISTINCT FROM 'writing-back' RETURNING ${COLUMNS}`,
+       WHERE id = $1 AND ${OPEN} AND ($2::int IS NULL OR attempt = $2) AND progress < ${WRITING_BEGINS_AT} RETURNING ${COLUMNS}`,
       [id, attempt ?? null],
     );
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import type { AssessmentOutcome } from '../../api/assessment/assess-study.ts';
-import { StudyIncompleteError } from '../../api/assessment/assessment.ts';
+import { StudyIncompleteError, WRITING_BEGINS_AT } from '../../api/assessment/assessment.ts';
 import { CancelledError, TransientError, UpstreamError } from '../../api/errors.ts';
 import { RefusalError } from '../../api/prediction/refusals.ts';
 import { describeOnEachDatabase } from '../support/databases.ts';
@@ -169,12 +169,17 @@ describeOnEachDatabase('The queue', (config) => {
     let release: () => void = () => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
     const story: Story = async (assessment, _signal, onProgress) => {
-      await onProgress({ stage: 'writing-back', progress: 0.85 });
+      await onProgress({ stage: 'writing-back', progress: WRITING_BEGINS_AT });
+      await onProgress({ stage: 'choosing-series', progress: 0.02 }); // another run of the same attempt
       await released;
       return completed(assessment);
     };
     const { assessment } = await service.request(hospital.addStudy({ story }));
-    await until(store, assessment.id, ({ stage }) => stage === 'writing-back');
+    await until(
+      store,
+      assessment.id,
+      ({ stage, progress }) => stage === 'choosing-series' && progress >= WRITING_BEGINS_AT,
+    );
     expect(await queue.cancel(assessment.id)).toBeNull();
     release();
     expect((await untilEnded(store, assessment.id)).status).toBe('completed');
@@ -244,6 +249,18 @@ describeOnEachDatabase('The queue at its limits', (config) => {
       status: 'failed',
       error: { code: 'assessment-timeout' },
     });
+  });
+
+  it('carries a result through whose writing takes too long: the chart may hold a part of it', async () => {
+    let runs = 0;
+    const story: Story = async (assessment, signal, onProgress) => {
+      await onProgress({ stage: 'writing-back', progress: WRITING_BEGINS_AT });
+      if (++runs === 1) return endless(assessment, signal, async () => undefined);
+      return completed(assessment);
+    };
+    const { assessment } = await service.request(service.hospital.addStudy({ story }));
+    expect(await untilEnded(service.store, assessment.id)).toMatchObject({ status: 'completed', attempt: 1 });
+    expect(runs).toBe(2);
   });
 
   it('refuses a study whose instances did not arrive in time, with the counts', async () => {
