@@ -83,8 +83,9 @@ def write_metadata(
             },
         },
         "calibration": {
-            "method": "temperature",
+            "method": "temperature and bias",
             "temperature": calibration.temperature,
+            "bias": calibration.bias,
             "prevalence": calibration.prevalence,
             "interval": {"level": LEVEL, "method": calibration.method, "affine": calibration.affine},
             "figures": calibration.figures,

@@ -1,4 +1,7 @@
-"""Calibration on validation cases: one temperature, and a bootstrap that says how uncertain it is."""
+"""Calibration on validation cases: a temperature and a bias, and a bootstrap that says how uncertain both are.
+
+The bias matters: the bootstrap refits it, so without it in the forecast an interval need not contain its own probability.
+"""
 
 from typing import Dict, List, NamedTuple
 
@@ -16,9 +19,11 @@ SLOPE_PRIOR = 0.02
 
 
 class Calibration(NamedTuple):
-    """temperature > 0; affine pairs (a, b) for sigmoid(a * logit + b); `figures` before and after; prevalence 0..1."""
+    """sigmoid(logit / temperature + bias), temperature > 0; affine pairs (a, b) of the refits, for sigmoid(a * logit + b);
+    `figures` before and after; prevalence 0..1."""
 
     temperature: float
+    bias: float
     affine: List[List[float]]
     prevalence: float
     figures: Dict[str, float]
@@ -46,7 +51,7 @@ def fit_affine(labels: np.ndarray, logits: np.ndarray, slope: float) -> List[flo
 
 
 def calibrate(labels: np.ndarray, logits: np.ndarray, heads: np.ndarray, seed: int = 0) -> Calibration:
-    """Temperature and 100 bootstrap refits; labels 0/1, raw logits and head numbers, all [n].
+    """Temperature, bias and 100 bootstrap refits; labels 0/1, raw logits and head numbers, all [n].
 
     ValueError with fewer than 20 cases or a single class. Heads are resampled as clusters where there are at least
     eight of them; with fewer, resampling clusters says nothing, so cases are resampled and the method sentence says
@@ -55,7 +60,8 @@ def calibrate(labels: np.ndarray, logits: np.ndarray, heads: np.ndarray, seed: i
     labels, logits, heads = (np.asarray(values, np.float64) for values in (labels, logits, heads))
     if len(labels) < 20 or len(set(labels.tolist())) < 2:
         raise ValueError(f"Calibration needs at least 20 cases of both classes, got {len(labels)}: simulate more.")
-    temperature = fit_temperature(labels, logits)
+    start = 1 / fit_temperature(labels, logits)
+    slope, bias = fit_affine(labels, logits, start)
     rng = np.random.default_rng(seed)
     distinct = np.unique(heads)
     clustered = len(distinct) >= 8
@@ -67,16 +73,17 @@ def calibrate(labels: np.ndarray, logits: np.ndarray, heads: np.ndarray, seed: i
         else:
             index = rng.integers(0, len(labels), len(labels))
         if len(set(labels[index].tolist())) == 2:
-            affine.append(fit_affine(labels[index], logits[index], 1 / temperature))
-    before, after = expit(logits), expit(logits / temperature)
+            affine.append(fit_affine(labels[index], logits[index], start))
+    after_logits = slope * logits + bias
+    before, after = expit(logits), expit(after_logits)
     figures = {
         "cases": len(labels),
         "ece_before": round(calibration_error(labels, before), 4),
         "ece_after": round(calibration_error(labels, after), 4),
         "nll_before": round(negative_log_likelihood(labels, logits), 4),
-        "nll_after": round(negative_log_likelihood(labels, logits / temperature), 4),
+        "nll_after": round(negative_log_likelihood(labels, after_logits), 4),
     }
-    return Calibration(temperature, affine, round(float(labels.mean()), 4), figures, describe(distinct, clustered))
+    return Calibration(1 / slope, bias, affine, round(float(labels.mean()), 4), figures, describe(distinct, clustered))
 
 
 def describe(heads: np.ndarray, clustered: bool) -> str:

@@ -41,17 +41,18 @@ class DeployedNetwork(nn.Module):
     distance by the regularised covariance, root mean square over dimensions: below 1 for most training cases).
     """
 
-    def __init__(self, network: TinyNetwork, temperature: float, cloud: FeatureCloud) -> None:
+    def __init__(self, network: TinyNetwork, temperature: float, cloud: FeatureCloud, bias: float = 0.0) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("inverse_temperature", torch.tensor(1 / temperature, dtype=torch.float32))
+        self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32))
         self.register_buffer("mean", torch.from_numpy(cloud.mean).float())
         self.register_buffer("precision", torch.from_numpy(cloud.precision).float())
 
     def forward(self, image: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         image = image.clamp(-1024.0, 3100.0)
         output = self.network(image)
-        probability = torch.sigmoid(output.logit * self.inverse_temperature)
+        probability = torch.sigmoid(output.logit * self.inverse_temperature + self.bias)
         away = output.pooled - self.mean
         squared = ((away @ self.precision) * away).mean(1)
         follow_up = keep_outside_tissue(image, output.generated)

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     seen, unseen = refit.summarize(ensemble, train), refit.summarize(ensemble, validation)
     cloud = FeatureCloud(seen.pooled)
     calibration = calibrate(unseen.labels, unseen.logits, validation.values("head"))
-    deployed = DeployedNetwork(ensemble, calibration.temperature, cloud).eval()
+    deployed = DeployedNetwork(ensemble, calibration.temperature, cloud, calibration.bias).eval()
     export_onnx(deployed, bundle / MODEL_FILE)
     size = store_half(bundle / MODEL_FILE)
     save_weights(network, bundle)
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     write_license(bundle)
     copy_curves(Path(arguments.run_folders[0]), bundle)
     write_golden(bundle, test, Path(arguments.repository), arguments.dicom)
-    print(f"{bundle}: {size / 1e6:.1f} MB, temperature {calibration.temperature:.3f}, {calibration.figures}")
+    print(f"{bundle}: {size / 1e6:.1f} MB, temperature {calibration.temperature:.3f}, bias {calibration.bias:.3f}, {calibration.figures}")
     print("largest difference between PyTorch and ONNX Runtime:", {k: f"{v:.2g}" for k, v in difference.items()})
     return 0
 

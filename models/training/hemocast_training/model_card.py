@@ -135,7 +135,7 @@ def calibration_section(metadata: Dict[str, Any], evaluation: Dict[str, Any]) ->
 - Last linear layer {penalty}: validation cross-entropy {refit['validation_nll_as_trained']:.3f} as trained, \
 {refit['validation_nll_refitted']:.3f} now. Chosen on the same cases as the temperature, so the figures of the next \
 line are slightly optimistic; those of the table above are not.
-- Temperature {calibration['temperature']:.3f} on {figures['cases']} validation cases: ECE \
+- Temperature {calibration['temperature']:.3f} and bias {calibration['bias']:.3f} on {figures['cases']} validation cases: ECE \
 {figures['ece_before']:.3f} before, {figures['ece_after']:.3f} after; cross-entropy {figures['nll_before']:.3f} \
 before, {figures['nll_after']:.3f} after. Prevalence {calibration['prevalence']:.2f}.
 - Interval: {calibration['interval']['method']}

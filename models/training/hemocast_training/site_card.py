@@ -61,7 +61,7 @@ was fitted on the others.
 
 ## Calibration and out-of-distribution score
 
-- Temperature {calibration['temperature']:.3f} on the forecasts above; prevalence {calibration['prevalence']:.2f}.
+- Temperature {calibration['temperature']:.3f}, bias {calibration['bias']:.3f} on the forecasts above; prevalence {calibration['prevalence']:.2f}.
 - Interval: {calibration['interval']['method']}
 - Out-of-distribution threshold {metadata['ood']['threshold']:.2f}: the {metadata['ood']['quantile']:.0%} quantile over \
 pairs that were not part of the reference. It flags, it does not refuse.

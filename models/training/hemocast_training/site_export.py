@@ -37,7 +37,7 @@ def export_site(run: Path, network: nn.Module, site: Dict[str, Any], bundle: Pat
     patients = len(set(found["patients"].tolist()))
     calibration = calibrate(found["labels"], found["logits"], found["patients"])
     calibration = calibration._replace(method=INTERVAL.format(patients=patients))
-    deployed = DeployedNetwork(network, calibration.temperature, FeatureCloud(site["features"])).eval()
+    deployed = DeployedNetwork(network, calibration.temperature, FeatureCloud(site["features"]), calibration.bias).eval()
     export_onnx(deployed, bundle / MODEL_FILE)
     image = phantom()
     check_parity(deployed, open_session(bundle / MODEL_FILE), [image[None], np.stack([image, image[:, :, ::-1]])])

@@ -56,10 +56,20 @@ def test_the_interval_holds_the_calibrated_probability_and_narrows_with_more_cas
         assert len(calibration.affine) == REFITS
         refits = [expit(a * 2.0 + b) for a, b in calibration.affine]
         low, high = np.quantile(refits, [0.05, 0.95])
-        assert low < expit(2.0 / calibration.temperature) < high
+        assert low < expit(2.0 / calibration.temperature + calibration.bias) < high
         return high - low
 
     assert width(800) < 0.7 * width(100)
+
+
+def test_the_interval_holds_the_probability_also_where_every_forecast_was_too_high():
+    labels, logits = overconfident()
+    shifted = logits + 1.5
+    calibration = calibrate(labels, shifted, np.zeros(len(labels)))
+    assert calibration.bias < -0.2
+    for logit in (-3.0, 0.0, 1.5, 4.0):
+        low, high = np.quantile([expit(a * logit + b) for a, b in calibration.affine], [0.05, 0.95])
+        assert low < expit(logit / calibration.temperature + calibration.bias) < high
 
 
 def test_the_interval_says_what_it_does_not_cover():

@@ -98,7 +98,7 @@ def test_a_fine_tuned_run_becomes_a_complete_bundle_that_says_what_it_was_traine
     golden = json.loads((bundle / "golden" / "golden.json").read_text())["start_check"]
     assert outputs["logit"][0] == pytest.approx(golden["logit"], abs=1e-3)
     assert outputs["probability"][0] == pytest.approx(
-        1 / (1 + np.exp(-outputs["logit"][0] / metadata["calibration"]["temperature"])), abs=1e-5
+        1 / (1 + np.exp(-outputs["logit"][0] / metadata["calibration"]["temperature"] - metadata["calibration"]["bias"])), abs=1e-5
     )
     # The next hospital can start from it: its weights are those of the graph.
     with torch.no_grad():
