@@ -2,7 +2,7 @@
 
 Source: arterial territories of Tatu et al. in MNI space, re-released under CC BY 4.0 (ExploreASL). They are brought to a
 head by matching the bounding boxes of the supratentorial brain, which is coarse but smooth: the simulator needs a
-plausible territory, not a parcellation. Without the atlas a geometric prior of lateral cortex stands in.
+plausible territory, not a parcellation.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from scipy import ndimage
 from . import labels as lab
 
 _MCA = 2
+_ATLAS = "Tatu_ACA_MCA_PCA.nii.gz"
 
 
-def mca_territory(labels: np.ndarray, origin: tuple[float, float, float], anatomy: Path | None) -> np.ndarray:
-    """Bool [z, y, x]: inside the territory of either middle cerebral artery (both hemispheres, basal ganglia included)."""
-    folder = Path(anatomy).resolve().parent / "territories_tatu_mni" if anatomy is not None else None
-    if folder is not None and (folder / "Tatu_ACA_MCA_PCA.nii.gz").is_file():
-        territory = _from_atlas(labels, folder)
-    else:
-        territory = _geometric(labels, origin)
-    return territory | np.isin(labels, lab.BASAL_GANGLIA)
+def mca_territory(labels: np.ndarray, anatomy: Path) -> np.ndarray:
+    """Bool [z, y, x]: inside the territory of either middle cerebral artery (both hemispheres, basal ganglia included).
+
+    anatomy: folder of the label maps; FileNotFoundError when the atlas does not lie beside it.
+    """
+    folder = Path(anatomy).resolve().parent / "territories_tatu_mni"
+    if not (folder / _ATLAS).is_file():
+        raise FileNotFoundError(
+            "%s is missing: the territory atlas must lie beside the label maps (docs/simulator.md)" % (folder / _ATLAS)
+        )
+    return _from_atlas(labels, folder) | np.isin(labels, lab.BASAL_GANGLIA)
 
 
 def _bounds(mask: np.ndarray) -> np.ndarray:
@@ -40,7 +44,7 @@ def _from_atlas(labels: np.ndarray, folder: Path) -> np.ndarray:
         turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(image.affine), wanted)
         return np.asarray(nibabel.orientations.apply_orientation(np.asarray(image.dataobj), turn))
 
-    atlas = np.rint(read("Tatu_ACA_MCA_PCA.nii.gz")).astype(int)
+    atlas = np.rint(read(_ATLAS)).astype(int)
     brain = read("brainmask_supratentorial.nii.gz") > 0.5
     # Central white matter carries no label in the atlas: it takes the nearest territory.
     nearest = ndimage.distance_transform_edt(atlas == 0, return_distances=False, return_indices=True)
@@ -52,9 +56,3 @@ def _from_atlas(labels: np.ndarray, folder: Path) -> np.ndarray:
     territory = atlas[np.ix_(*index)] == _MCA
     posterior_fossa = np.isin(labels, (7, 8, 15, 16, 46, 47))
     return territory & ~posterior_fossa
-
-
-def _geometric(labels: np.ndarray, origin: tuple[float, float, float]) -> np.ndarray:
-    z, y, x = np.meshgrid(*(np.arange(n) - o for n, o in zip(labels.shape, origin)), indexing="ij", sparse=True)
-    lateral = np.abs(x)
-    return (lateral > 22 + np.maximum(z - 30, 0) * 0.6) & (z > -28) & (y > -50) & (y < 60 + 0.25 * lateral)
