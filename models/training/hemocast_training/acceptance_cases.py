@@ -18,8 +18,8 @@ from .simulate.severity import STAIN_VISIBLE_HU
 
 VISIBLE_ML = 0.2  # the least volume that `severity.measure` takes for visible
 NOISE_EVERY = 5
-GREY_EDEMA = 1.35  # staining lies in grey matter, where the infarct's hypodensity is this much of `infarct_hu`
 PATCH_MM = 150.0
+BONE_SHARE_HU = 130.0  # above it a voxel holds some bone; staining stays below
 
 FIELDS = (
     "drawn_group", "group", "probability", "label", "kind",
@@ -59,6 +59,7 @@ def _lesion(scan: GridScan, first: Layers) -> dict:
     if not is_visible(region):
         return {}
     values = scan.truth(first.hu)[region]
+    values = values[values < BONE_SHARE_HU]
     return {"lesion_mean_hu": float(values.mean()), "lesion_peak_hu": float(np.percentile(values, 97))}
 
 
@@ -69,9 +70,8 @@ def is_visible(region: np.ndarray) -> bool:
 
 def _what_is_left(case: SimulatedCase, scan: GridScan) -> dict:
     later = case.follow_up(scan.view)
-    iodine, infarct = scan.truth(later.iodine), scan.truth(later.infarct)
+    iodine, infarct, edema = scan.truth(later.iodine), scan.truth(later.infarct), scan.truth(later.edema)
     stain = iodine / case.patient.washout_fraction
-    edema = infarct * case.patient.infarct_hu[1] * GREY_EDEMA
     stained = stain > STAIN_VISIBLE_HU
     covered = (stain * infarct)[stained].sum() / stain[stained].sum() if stained.any() else float("nan")
     return {

@@ -52,6 +52,7 @@ def information(cases: dict[str, np.ndarray]) -> dict[str, float]:
         "ceiling accuracy, expected": limit["expected_accuracy"],
         "share of stained patients with iodine > 6 HU left, edema ignored": float(np.nanmean(cases["iodine_left"][stain])),
         "AUC of the 97th percentile of HU, blood against staining": _blood_against_stain(cases, "lesion_peak_hu"),
+        "AUC of the 97th percentile of HU for any hemorrhage, all patients": _density_for_outcome(cases),
         "share of staining below 50 HU on average": float((cases["lesion_mean_hu"][stain] < 50).mean()),
         "median mean HU of staining": float(np.nanmedian(cases["lesion_mean_hu"][stain])),
         "mean share of final infarct under the staining": float(np.nanmean(cases["stain_in_infarct"][stain])),
@@ -104,6 +105,13 @@ def _blood_against_stain(cases, field: str) -> float:
     seen = np.isfinite(cases[field]) & (cases["group"] != NONE)
     blood = (cases["group"] == BLOOD)[seen]
     return auc(blood, cases[field][seen]) if 0 < blood.sum() < blood.size else float("nan")
+
+
+def _density_for_outcome(cases) -> float:
+    """Where nothing hyperdense is visible, the peak counts as the lowest."""
+    peak = np.where(np.isfinite(cases["lesion_peak_hu"]), cases["lesion_peak_hu"], 0.0)
+    bled = cases["label"] == 1
+    return auc(bled, peak) if 0 < bled.sum() < bled.size else float("nan")
 
 
 def _density(cases) -> list[Check]:

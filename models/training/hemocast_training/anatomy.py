@@ -20,7 +20,7 @@ from .head_tissue import hounsfield_map
 from .territories import mca_territory
 
 CHANNELS = ("hu", "csf", "grey", "white", "basal_ganglia", "mca", "ventricle")
-CACHE_VERSION = 6
+CACHE_VERSION = 7
 KEPT_BELOW_VERTEX_MM = 172
 
 
@@ -90,10 +90,10 @@ def read_label_map(path: Path) -> np.ndarray:
     return np.ascontiguousarray(nibabel.orientations.apply_orientation(np.asarray(image.dataobj), turn)).astype(np.int16)
 
 
-def build_head(label_map: np.ndarray, number: int, anatomy: Path | None = None) -> Head:
+def build_head(label_map: np.ndarray, number: int, anatomy: Path) -> Head:
     """Turn a label map (int16 [z, y, x], +S +P +L, 1 mm) into a Head.
 
-    anatomy: folder whose parent may hold `territories_tatu_mni`; without it the MCA territory is a geometric prior.
+    anatomy: folder whose parent holds `territories_tatu_mni`; FileNotFoundError without it.
     """
     labels = _crop(_level(_clean(label_map)))
     origin = _anterior_commissure(labels)
@@ -104,7 +104,7 @@ def build_head(label_map: np.ndarray, number: int, anatomy: Path | None = None) 
     grey = is_in(lab.CORTEX + lab.DEEP_GREY)
     ganglia = is_in(lab.BASAL_GANGLIA)
     ventricle = is_in(lab.VENTRICLES + lab.CHOROID_PLEXUS)
-    mca = mca_territory(labels, origin, anatomy) * (csf | white | grey)
+    mca = mca_territory(labels, anatomy) * (csf | white | grey)
     # 1 mm labels are hard edges; real tissue borders and 0.5 mm voxels mix. Along z the blur also stands for the part
     # of a thick slice that lies between two sub-slices.
     soft = lambda mask: ndimage.gaussian_filter(mask.astype(np.float32), (0.7, 0.55, 0.55))
@@ -114,7 +114,8 @@ def build_head(label_map: np.ndarray, number: int, anatomy: Path | None = None) 
             soft(csf),
             soft(grey),
             soft(white),
-            soft(ganglia),
+            # Wider than the label: staining and infarct do not stop where an atlas draws a nucleus.
+            ndimage.gaussian_filter(ganglia.astype(np.float32), 1.8),
             ndimage.gaussian_filter(mca.astype(np.float32), 2.5),
             soft(ventricle),
         ]

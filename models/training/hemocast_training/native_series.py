@@ -11,7 +11,7 @@ from .head_grid import PlaneVolume
 from .simulate.geometry import Planes
 from .simulate.pair import SimulatedCase
 from .simulate.scanner import Protocol, acquire
-from .simulate.surroundings import surround
+from .simulate.surroundings import head_mask, surround
 
 SUB_SLICES = 3
 
@@ -62,5 +62,5 @@ def render_series(
         planes = Planes.of_slices(z[i : i + 1], y0[i] + offsets, x0[i] + offsets, protocol.slice_mm, SUB_SLICES)
         hu[i] = case.initial(case.view(planes)).hu[0]
     image = acquire(hu, layout.pixel_mm, protocol, case.patient.seed)
-    surround(image, hu.numpy(), x0[:, None] + offsets, y0[:, None] + offsets, (cx, cy), protocol)
+    surround(image, ~head_mask(hu.numpy(), layout.pixel_mm), x0[:, None] + offsets, y0[:, None] + offsets, (cx, cy), protocol)
     return PlaneVolume(image, x0, y0, z, layout.pixel_mm, layout.pixel_mm)

@@ -1,5 +1,7 @@
 """The simulator on a real head's anatomy: one seed is one patient, and the acceptance notices when its physics breaks."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,11 @@ from hemocast_training.acceptance_cases import FIELDS, measure_case, native_nois
 from hemocast_training.acceptance_targets import check_cohort
 from hemocast_training.anatomy import load_head
 from hemocast_training.simulate import pair as pair_module
-from hemocast_training.simulate.cohort import case_head, case_seed, simulate_cohort
+from hemocast_training.simulate.cohort import Recipe, case_head, case_seed, simulate_cohort
 from hemocast_training.simulate.pair import GridScan, SimulatedCase, simulate_pair
-from hemocast_training.simulate.patient import STAIN, draw_patient
+from hemocast_training.simulate.patient import BLOOD, NONE, STAIN, draw_patient
 from hemocast_training.simulate.scanner import draw_protocol
+from hemocast_training.simulate.severity import B, severity
 
 from runtime import need_test_data
 
@@ -53,7 +56,7 @@ def test_the_same_seed_is_the_same_patient_bit_for_bit_whoever_was_simulated_bef
     for name in MAPS:
         assert first[name].shape == (24, 128, 128) and first[name].dtype == np.float32
         assert np.array_equal(first[name], again[name]), name
-    assert first["outcome"] == again["outcome"] and first["center"] == again["center"]
+    assert repr(first["outcome"]) == repr(again["outcome"]) and first["center"] == again["center"]
     assert not np.array_equal(first["initial"], other["initial"])
 
 
@@ -73,7 +76,7 @@ def test_the_outcome_is_decided_before_the_follow_up_exists(head):
 
 def test_iodine_that_does_not_wash_out_misses_its_target(head, monkeypatch):
     def stuck(seed, number):
-        return draw_patient(seed, number, group=STAIN, iodine_hu=60.0, washout_fraction=1.0)
+        return draw_patient(seed, number, group=STAIN, iodine_hu=60.0, half_life=1e6)
 
     monkeypatch.setattr(pair_module, "draw_patient", stuck)
     rows = [measure_case(head, seed, with_noise=False) for seed in (1, 2, 3)]
@@ -91,17 +94,41 @@ def test_measured_noise_is_that_of_the_protocol_and_its_double_would_be_noticed(
 
 def test_a_cohort_is_resumed_not_made_again_and_a_folder_of_another_cohort_is_refused(anatomy, cache, head, tmp_path):
     seed = next(s for s in range(1000) if case_head(case_seed(s, "train", 0), "train") == HEAD)
-    note = simulate_cohort(anatomy, cache, "train", seed, 1, tmp_path, workers=1)
+    recipe = Recipe(anatomy, cache, "train")
+    note = simulate_cohort(recipe, seed, 1, tmp_path, workers=1)
     assert note["count"] == 1 and note["heads"] == {str(HEAD): 1}
     shard = tmp_path / "shard-0000.npz"
     written = shard.stat().st_mtime_ns
     with np.load(shard) as file:
-        pair, _ = simulate_pair(head, int(file["seed"][0]))
+        pair, case = simulate_pair(head, int(file["seed"][0]))
         assert np.array_equal(file["initial"][0], np.rint(pair["initial"]).astype(np.int16))
-    simulate_cohort(anatomy, cache, "train", seed, 1, tmp_path, workers=1)
+        assert file["measures"].shape == (1, 6) and file["measures"].dtype == np.float32
+        assert file["hours"][0] == np.float32(case.patient.hours)
+    simulate_cohort(recipe, seed, 1, tmp_path, workers=1)
     assert shard.stat().st_mtime_ns == written
     with pytest.raises(ValueError, match="another cohort"):
-        simulate_cohort(anatomy, cache, "train", seed + 1, 1, tmp_path, workers=1)
+        simulate_cohort(recipe, seed + 1, 1, tmp_path, workers=1)
+    with pytest.raises(ValueError, match="another cohort"):
+        simulate_cohort(dataclasses.replace(recipe, shift="low-dose"), seed, 1, tmp_path, workers=1)
+
+
+def test_measures_of_a_visibly_stained_patient_give_the_probability_and_other_patients_have_none(head):
+    for group in (NONE, STAIN, BLOOD):
+        case = SimulatedCase(head, 41, draw_patient(41, HEAD, group=group))
+        outcome = pair_module.model_grid_pair(case, draw_protocol(41))["outcome"]
+        if group == STAIN:
+            assert outcome.probability == pytest.approx(1 / (1 + np.exp(-B * severity(outcome.measures))))
+        else:
+            assert outcome.measures is None
+
+
+def test_patchy_blood_stays_in_the_infarct_and_ends_as_petechial_hemorrhage(head):
+    patient = draw_patient(41, HEAD, group=BLOOD, patchy=True, blood_ml=5.0, infarct_extent=0.7)
+    pair = pair_module.model_grid_pair(SimulatedCase(head, 41, patient), draw_protocol(41))
+    before, after = (pair[name].sum() * pair_module.MODEL_VOXEL_ML for name in ("blood_initial", "blood_follow_up"))
+    assert before == pytest.approx(5.0, rel=0.3) and after > 0.8 * before
+    assert (pair["blood_initial"] * pair["infarct"]).sum() > 0.7 * pair["blood_initial"].sum()
+    assert pair["outcome"].kind == "HI"
 
 
 def test_the_montage_shows_each_group_in_the_slice_of_its_lesion(anatomy, cache, head, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The parts of the simulator that need no anatomy: who is drawn, what severity means, how noise and mass behave."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,11 @@ from hemocast_training.resample import resampling_weights
 from hemocast_training.simulate.cohort import auxiliary_maps, case_head, case_seed, ceiling
 from hemocast_training.simulate.fields import RandomField
 from hemocast_training.simulate.geometry import Planes, displace, draw_pose, rotation
-from hemocast_training.simulate.patient import BLOOD, NONE, STAIN, draw_patient
+from hemocast_training.simulate.patient import ALL_COMERS_MIX, BLOOD, NONE, STAIN, draw_patient
 from hemocast_training.simulate.scanner import draw_protocol, noise_amplitude
-from hemocast_training.simulate.severity import CENTER, SHIFT, measure, probability, severity
+from hemocast_training.simulate.severity import MEASURES, SHIFT, probability, raw_measures, severity
+from hemocast_training.simulate.shifts import SHIFTS
+from hemocast_training.territories import mca_territory
 
 
 def test_patient_pose_and_protocol_follow_from_the_seed_alone():
@@ -40,21 +44,67 @@ def test_hemorrhage_is_likelier_the_worse_the_staining_looks():
     assert probability(STAIN, 0.0) == 0.5
     assert probability(STAIN, -1.0) == pytest.approx(1 / (1 + np.exp(3.5)))
     assert probability(BLOOD, None) == 0.99 and probability(NONE, None) == probability(STAIN, None) == 0.04
-    assert severity(CENTER) == pytest.approx(-SHIFT)
+    assert severity(np.zeros(6)) == pytest.approx(-SHIFT)
     for index in range(6):
-        assert severity(CENTER + np.eye(6)[index]) > severity(CENTER)
+        assert severity(np.eye(6)[index]) > severity(np.zeros(6))
+
+
+def stained_block():
+    """Iodine, ganglia, edema [4, 12, 12]: 32 voxels of 10 and 30 HU in two blocks of 4 x 4, and one too faint to see."""
+    iodine, ganglia, edema = (np.zeros((4, 12, 12)) for _ in range(3))
+    iodine[1, :4, :4], iodine[1, 4:8, :2], iodine[1, 4:8, 2:4] = 20.0, 10.0, 30.0
+    iodine[2, 0, 0] = 5.0
+    ganglia[1, :4, :4] = 1.0
+    edema[:2] = 5.0
+    return iodine, ganglia, edema
 
 
 def test_the_six_measures_are_what_they_are_called():
-    iodine, ganglia, infarct = (np.zeros((4, 10, 10)) for _ in range(3))
-    iodine[1, :5, :4], iodine[2, 0, 0] = 20.0, 5.0  # 20 voxels seen; 5 HU is too faint
-    ganglia[1, :5, :2] = 1.0
-    infarct[:2] = 0.5
-    found = measure(iodine, ganglia, infarct, 0.7, voxel_ml=0.01)
-    wanted = [np.log(20.0), np.log(0.2), 0.7, 0.5, np.log(0.5 * 200 * 0.01 + 3), np.log(20.0)]
-    assert found == pytest.approx(wanted)
-    iodine[1, 0, 0] = 0.0
-    assert measure(iodine, ganglia, infarct, 0.7, voxel_ml=0.01) is None
+    found = dict(zip(MEASURES, raw_measures(*stained_block(), voxel_ml=0.01)))
+    assert found["mean_hu"] == pytest.approx(np.log(20.0)) and found["peak_hu"] == pytest.approx(np.log(30.0))
+    assert found["volume"] == pytest.approx(np.log(0.32)) and found["ganglia_share"] == pytest.approx(0.5)
+    assert found["edema_load"] == pytest.approx(np.log(5.0 * 288 * 0.01 + 20))
+    iodine, ganglia, edema = stained_block()
+    assert raw_measures(iodine / 4, ganglia, edema, voxel_ml=0.01) is None
+
+
+def test_even_staining_measures_as_more_even_than_petechial_staining_of_the_same_amount():
+    iodine, ganglia, edema = stained_block()
+    even = np.where(iodine > 6, 20.0, 0.0)
+    petechial = raw_measures(iodine, ganglia, edema, voxel_ml=0.01)[MEASURES.index("evenness")]
+    assert raw_measures(even, ganglia, edema, voxel_ml=0.01)[MEASURES.index("evenness")] > petechial
+
+
+@pytest.mark.parametrize("name", [name for name in SHIFTS if name != "none"])
+def test_a_shift_changes_what_it_says_and_leaves_the_rest_of_the_person_alone(name):
+    plain = draw_patient(3, 1), draw_protocol(3)
+    assert SHIFTS["none"].apply(*plain) == plain
+    shifted = SHIFTS[name].apply(*plain)
+    assert SHIFTS[name].apply(*plain) == shifted != plain
+    changed = {
+        field
+        for before, after in zip(plain, shifted)
+        for field, value in dataclasses.asdict(before).items()
+        if dataclasses.asdict(after)[field] != value
+    }
+    assert changed == {
+        "low-dose": {"noise_hu"},
+        "sharp-kernel": {"psf_fwhm_mm", "corner", "noise_hu"},
+        "hu-offset": {"offset_hu", "gain"},
+        "metal-motion": {"metal_hu", "motion_mm"},
+        "held-out-physics": {"grain_mm", "half_life"},
+    }[name]
+
+
+def test_all_comers_bleed_less_often_because_fewer_show_blood_or_staining():
+    groups = [draw_patient(seed, 1, ALL_COMERS_MIX).group for seed in range(400)]
+    shares = np.bincount(groups, minlength=3) / 400
+    assert shares == pytest.approx([ALL_COMERS_MIX[group] for group in (NONE, STAIN, BLOOD)], abs=0.07)
+
+
+def test_without_the_territory_atlas_no_head_is_built(tmp_path):
+    with pytest.raises(FileNotFoundError, match="territory atlas"):
+        mca_territory(np.zeros((2, 2, 2), np.int16), tmp_path)
 
 
 def test_the_ceiling_is_the_score_of_a_reader_who_knows_the_true_probability():
@@ -80,7 +130,8 @@ def test_a_field_of_tissue_has_unit_variance_and_is_smooth_over_its_scale():
     line = np.arange(-80.0, 80.0, 2.0)
     values = field.at(Planes(line, line, line, 1).points())[0]
     assert float(values.std()) == pytest.approx(1.0, abs=0.15)
-    near, far = (float((values[step:] * values[:-step]).mean()) for step in (1, 30))
+    alike = lambda step: float(np.corrcoef(values[step:].ravel(), values[:-step].ravel())[0, 1])
+    near, far = alike(1), alike(30)
     assert near > 0.9 and abs(far) < 0.2
 
 

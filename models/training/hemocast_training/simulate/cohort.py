@@ -1,7 +1,8 @@
 """The `simulate` command: a cohort of pairs as shards of .npz plus cohort.json; resumable, one process per --workers.
 
 A shard holds, for n pairs: initial, follow_up int16 [n, 24, 128, 128] HU; aux uint8 [n, 6, 24, 32, 32]; label, group
-uint8 [n]; bayes float32 [n]; head int16 [n]; seed int64 [n]. Meaning and units: docs/simulator.md.
+uint8 [n]; bayes float32 [n]; measures float32 [n, 6]; hours float32 [n]; head int16 [n]; seed int64 [n]; and
+`recipe`, a string. Meaning and units: docs/simulator.md.
 """
 
 from __future__ import annotations
@@ -11,21 +12,26 @@ import datetime
 import json
 import shlex
 import sys
+import zipfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import ndimage
 from tqdm import tqdm
 
 from .. import DISCLAIMER, __version__
 from ..anatomy import load_head
 from ..labels import HEADS
 from .pair import simulate_pair
+from .patient import ALL_COMERS_MIX, CASE_MIX
+from .severity import MEASURES
+from .shifts import SHIFTS
 
 SHARD_SIZE = 50
 AUX_CHANNELS = ("iodine", "texture", "blood_initial", "blood_follow_up", "infarct", "ganglia")
+PREVALENCES = {"thrombectomy": CASE_MIX, "all-comers": ALL_COMERS_MIX}
 SEEDS_PER_COHORT = 10_000_000
 SPLIT_OFFSET = {"train": 0, "validation": 4_000_000, "test": 7_000_000}
 
@@ -55,16 +61,33 @@ def auxiliary_maps(pair: dict) -> np.ndarray:
     return np.clip(np.rint(np.stack(maps)), 0, 255).astype(np.uint8)
 
 
-def make_shard(anatomy: Path, cache: Path, seeds: list[int], split: str) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class Recipe:
+    """What a cohort is made of. prevalence: a key of PREVALENCES; shift: a key of SHIFTS."""
+
+    anatomy: Path
+    cache: Path
+    split: str
+    prevalence: str = "thrombectomy"
+    shift: str = "none"
+
+    @property
+    def name(self) -> str:
+        """What tells apart cohorts that have the same seeds."""
+        return "%s, %s" % (self.prevalence, self.shift)
+
+
+def make_shard(recipe: Recipe, seeds: list[int]) -> dict[str, np.ndarray]:
     """Simulate the pairs of one shard; pairs of one head are made together, so that one head is in memory at a time."""
     torch.set_num_threads(1)
-    heads = [case_head(seed, split) for seed in seeds]
+    heads = [case_head(seed, recipe.split) for seed in seeds]
     rows: list[dict | None] = [None] * len(seeds)
     for number in sorted(set(heads)):
-        head = load_head(anatomy, number, cache)
+        head = load_head(recipe.anatomy, number, recipe.cache)
         for index in (i for i, h in enumerate(heads) if h == number):
-            pair, _ = simulate_pair(head, seeds[index])
+            pair, case = simulate_pair(head, seeds[index], PREVALENCES[recipe.prevalence], SHIFTS[recipe.shift])
             outcome = pair["outcome"]
+            unseen = np.full(len(MEASURES), np.nan)
             rows[index] = {
                 "initial": np.rint(pair["initial"]).astype(np.int16),
                 "follow_up": np.rint(pair["follow_up"]).astype(np.int16),
@@ -72,49 +95,57 @@ def make_shard(anatomy: Path, cache: Path, seeds: list[int], split: str) -> dict
                 "label": np.uint8(outcome.label),
                 "bayes": np.float32(outcome.probability),
                 "group": np.uint8(outcome.group),
+                "measures": (unseen if outcome.measures is None else outcome.measures).astype(np.float32),
+                "hours": np.float32(case.patient.hours),
                 "head": np.int16(number),
                 "seed": np.int64(seeds[index]),
             }
-    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    return {"recipe": np.array(recipe.name), **{key: np.stack([row[key] for row in rows]) for key in rows[0]}}
 
 
-def write_shard(anatomy: Path, cache: Path, seeds: list[int], split: str, path: Path) -> int:
+def write_shard(recipe: Recipe, seeds: list[int], path: Path) -> int:
     """Simulate and write one shard; the file appears only when complete. Returns the number of pairs."""
-    shard = make_shard(anatomy, cache, seeds, split)
+    shard = make_shard(recipe, seeds)
     partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **shard)
+    # An .npz at the quickest compression: noise hardly gets smaller at the default one, which takes three times as long.
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for key, values in shard.items():
+            with archive.open(key + ".npy", "w") as file:
+                np.lib.format.write_array(file, values)
     partial.replace(path)
     return len(seeds)
 
 
-def simulate_cohort(anatomy: Path, cache: Path, split: str, seed: int, count: int, out: Path, workers: int) -> dict:
+def simulate_cohort(recipe: Recipe, seed: int, count: int, out: Path, workers: int) -> dict:
     """Write the cohort's missing shards and its cohort.json; returns the latter."""
     out.mkdir(parents=True, exist_ok=True)
     jobs = []
     for number, start in enumerate(range(0, count, SHARD_SIZE)):
         path = out / ("shard-%04d.npz" % number)
-        seeds = [case_seed(seed, split, i) for i in range(start, min(start + SHARD_SIZE, count))]
+        seeds = [case_seed(seed, recipe.split, i) for i in range(start, min(start + SHARD_SIZE, count))]
         jobs.append((path, seeds))
-    todo = [(path, seeds) for path, seeds in jobs if not _is_complete(path, seeds)]
+    todo = [(path, seeds) for path, seeds in jobs if not _is_complete(path, seeds, recipe)]
     done = count - sum(len(seeds) for _, seeds in todo)
-    with tqdm(total=count, initial=done, unit="pair", desc="simulate %s" % split, smoothing=0.05) as bar:
+    with tqdm(total=count, initial=done, unit="pair", desc="simulate %s" % recipe.split, smoothing=0.05) as bar:
         if workers <= 1:
             for path, seeds in todo:
-                bar.update(write_shard(anatomy, cache, seeds, split, path))
+                bar.update(write_shard(recipe, seeds, path))
         else:
             with ProcessPoolExecutor(workers) as pool:
-                tasks = [pool.submit(write_shard, anatomy, cache, seeds, split, path) for path, seeds in todo]
+                tasks = [pool.submit(write_shard, recipe, seeds, path) for path, seeds in todo]
                 for task in as_completed(tasks):
                     bar.update(task.result())
-    return _describe(out, [path for path, _ in jobs], split, seed)
+    return _describe(out, [path for path, _ in jobs], recipe, seed)
 
 
-def _is_complete(path: Path, seeds: list[int]) -> bool:
+def _is_complete(path: Path, seeds: list[int], recipe: Recipe) -> bool:
     if not path.is_file():
         return False
     with np.load(path) as shard:
-        if shard["seed"].tolist() != seeds:
-            raise ValueError("%s belongs to another cohort (its seeds differ); choose an empty --out" % path)
+        if shard["seed"].tolist() != seeds or "recipe" not in shard or str(shard["recipe"]) != recipe.name:
+            raise ValueError(
+                "%s belongs to another cohort (its seeds, prevalence or shift differ); choose an empty --out" % path
+            )
     return True
 
 
@@ -127,7 +158,7 @@ def ceiling(bayes: np.ndarray, label: np.ndarray) -> dict[str, float]:
             "expected_accuracy": float(np.maximum(bayes, 1 - bayes).mean())}
 
 
-def _describe(out: Path, paths: list[Path], split: str, seed: int) -> dict:
+def _describe(out: Path, paths: list[Path], recipe: Recipe, seed: int) -> dict:
     columns = {key: [] for key in ("label", "bayes", "group", "head", "seed")}
     for path in paths:
         with np.load(path) as shard:
@@ -139,7 +170,9 @@ def _describe(out: Path, paths: list[Path], split: str, seed: int) -> dict:
         "command": "python3 -m hemocast_training " + " ".join(shlex.quote(word) for word in sys.argv[1:]),
         "version": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "split": split,
+        "split": recipe.split,
+        "prevalence_mix": recipe.prevalence,
+        "shift": recipe.shift,
         "seed": seed,
         "count": int(columns["label"].size),
         "case_seeds": [int(columns["seed"].min()), int(columns["seed"].max())],
@@ -171,6 +204,9 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--count", type=int, required=True, help="number of pairs (for each split when --split all)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards (a folder per split when --split all)")
+    parser.add_argument("--prevalence", choices=list(PREVALENCES), default="thrombectomy",
+                        help="case mix: the published series after thrombectomy (51 %% bleed), or all comers (35 %%)")
+    parser.add_argument("--shift", choices=list(SHIFTS), default="none", help="a departure from the training cohort (docs)")
     parser.add_argument("--workers", type=int, default=1, help="processes; each uses one thread and about 1 GB")
     parser.set_defaults(run=run)
 
@@ -182,9 +218,8 @@ def run(arguments: argparse.Namespace) -> int:
     splits = list(HEADS) if arguments.split == "all" else [arguments.split]
     for split in splits:
         out = arguments.out / split if arguments.split == "all" else arguments.out
-        note = simulate_cohort(
-            arguments.anatomy, arguments.anatomy_cache, split, arguments.seed, arguments.count, out, arguments.workers
-        )
+        recipe = Recipe(arguments.anatomy, arguments.anatomy_cache, split, arguments.prevalence, arguments.shift)
+        note = simulate_cohort(recipe, arguments.seed, arguments.count, out, arguments.workers)
         print("%s: %d pairs, prevalence %.2f, ceiling AUC %.3f, accuracy %.3f" % (
             out, note["count"], note["prevalence"], note["ceiling"]["auc"], note["ceiling"]["accuracy"]))
     return 0

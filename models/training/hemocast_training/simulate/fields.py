@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
+from scipy import fft
 
-BOX_MM = np.array([[-125.0, 100.0], [-125.0, 130.0], [-100.0, 100.0]])
+HEAD_BOX_MM = np.array([[-125.0, 100.0], [-125.0, 130.0], [-100.0, 100.0]])
+BRAIN_BOX_MM = np.array([[-70.0, 90.0], [-85.0, 120.0], [-80.0, 80.0]])
 
 
 def read_lattice(lattice: torch.Tensor, points: torch.Tensor, origin: tuple[float, float, float], spacing: float) -> torch.Tensor:
@@ -29,16 +30,24 @@ def read_lattice(lattice: torch.Tensor, points: torch.Tensor, origin: tuple[floa
 
 
 class RandomField:
-    """`count` independent Gaussian fields of zero mean and unit variance, smooth over `scale_mm`, fixed to the tissue."""
+    """`count` independent Gaussian fields of zero mean and unit variance, smooth over `scale_mm`, fixed to the tissue.
 
-    def __init__(self, generator: np.random.Generator, count: int, scale_mm: float, spacing_mm: float):
-        shape = tuple(int(np.ceil((high - low) / spacing_mm)) + 1 for low, high in BOX_MM)
-        noise = generator.standard_normal((count, *shape), dtype=np.float32)
-        for i in range(count):
-            noise[i] = ndimage.gaussian_filter(noise[i], scale_mm / spacing_mm, mode="wrap")
-            noise[i] = (noise[i] - noise[i].mean()) / noise[i].std()
-        self._lattice = torch.from_numpy(noise)
-        self._origin = tuple(-low / spacing_mm for low, _ in BOX_MM)
+    box: mm [3, 2] that the lattice covers; outside, the border values continue.
+    """
+
+    def __init__(self, generator: np.random.Generator, count: int, scale_mm: float, spacing_mm: float, box=BRAIN_BOX_MM):
+        shape = tuple(fft.next_fast_len(int(np.ceil((high - low) / spacing_mm)) + 1, real=True) for low, high in box)
+        noise = fft.rfftn(generator.standard_normal((count, *shape), dtype=np.float32), axes=(1, 2, 3))
+        # A Gaussian blur is a product in the frequency domain; it wraps around the box.
+        frequencies = [np.fft.fftfreq(n) for n in shape[:2]] + [np.fft.rfftfreq(shape[2])]
+        for axis, frequency in enumerate(frequencies):
+            blur = np.exp(-2.0 * (np.pi * frequency * scale_mm / spacing_mm) ** 2).astype(np.float32)
+            noise *= blur.reshape([-1 if axis == a else 1 for a in range(3)])
+        smooth = fft.irfftn(noise, s=shape, axes=(1, 2, 3))
+        smooth -= smooth.mean(axis=(1, 2, 3), keepdims=True)
+        smooth /= smooth.std(axis=(1, 2, 3), keepdims=True)
+        self._lattice = torch.from_numpy(np.ascontiguousarray(smooth, dtype=np.float32))
+        self._origin = tuple(-low / spacing_mm for low, _ in box)
         self._spacing = spacing_mm
 
     def at(self, points: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ..anatomy import Head
-from .fields import RandomField, read_lattice
+from .fields import HEAD_BOX_MM, RandomField, read_lattice
 from .patient import Patient
 
 
@@ -107,7 +107,7 @@ class HeadInScanner:
         self.head, self.pose = head, pose
         inverse_scale = torch.diag(torch.tensor([1.0 / s for s in pose.scale], dtype=torch.float32))
         self._to_tissue = inverse_scale @ rotation(pose.pitch, pose.roll, pose.yaw).T
-        self._warp = RandomField(np.random.default_rng([seed, 3]), 3, 24.0, 8.0)
+        self._warp = RandomField(np.random.default_rng([seed, 3]), 3, 24.0, 8.0, HEAD_BOX_MM)
 
     def landmark(self, name: str) -> np.ndarray:
         """Tissue coordinates (z, y, x) of a landmark, mirrored with the head."""

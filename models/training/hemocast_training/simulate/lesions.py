@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .fields import RandomField, rise
+from .fields import HEAD_BOX_MM, RandomField, rise
 from .geometry import HeadInScanner, rotation
 from .patient import Patient
 
@@ -21,7 +21,10 @@ IODINE_CEILING_HU = 88.0  # with tissue at 38 the brightest staining stays near 
 
 @dataclass(frozen=True)
 class Tissue:
-    """The anatomy at a set of points: tissue coordinates [3, ...], mm below the inner table, and the maps read there."""
+    """The anatomy at a set of points: tissue coordinates [3, ...], mm below the inner table, and the maps read there.
+
+    patches [4, ...], grain [2, ...]: the patient's random textures; read where the tissue lay before anything moved it.
+    """
 
     points: torch.Tensor
     depth: torch.Tensor
@@ -32,6 +35,8 @@ class Tissue:
     ganglia: torch.Tensor
     mca: torch.Tensor
     ventricle: torch.Tensor
+    patches: torch.Tensor
+    grain: torch.Tensor
 
     @property
     def brain(self) -> torch.Tensor:
@@ -44,45 +49,77 @@ class Lesions:
     def __init__(self, patient: Patient, head: HeadInScanner):
         self.patient, self.head = patient, head
         self._reaches_ventricle: dict[float, bool] = {}
+        self._patch_level: dict[float, float] = {}
         random = np.random.default_rng([patient.seed, 4])
         self._patches = RandomField(random, 4, 8.0, 4.0)  # infarct edge, stained cortex, hottest core, clot surface
-        self._grain = RandomField(random, 2, 2.6, 2.5)  # petechiae, lumps
+        self._grain = RandomField(random, 2, patient.grain_mm, 2.5)  # petechiae, lumps
+        self._bone = RandomField(random, 1, 10.0, 6.0, HEAD_BOX_MM)
 
-    def textures(self, tissue: Tissue) -> tuple[torch.Tensor, torch.Tensor]:
-        """The patch fields [4, ...] and the grain fields [2, ...] at the points."""
-        return self._patches.at(tissue.points), self._grain.at(tissue.points)
+    def textures(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The patch fields [4, ...] and the grain fields [2, ...] at tissue points [3, ...]."""
+        return self._patches.at(points), self._grain.at(points)
+
+    def bone(self, points: torch.Tensor, hu: torch.Tensor) -> torch.Tensor:
+        """HU [n] with this patient's bone: its mineral, its contrast of tables and diploe, and how both vary along it."""
+        index = (hu > 200.0).nonzero()[:, 0]
+        bone = hu[index]
+        uneven = self._bone.at(points[:, index].view(3, 1, 1, -1)).view(-1)
+        changed = 700.0 + (bone - 700.0) * self.patient.bone_contrast + self.patient.bone_hu + 90.0 * uneven
+        share = ((bone - 200.0) / 250.0).clamp(0.0, 1.0)
+        return hu.index_copy(0, index, bone + (changed - bone) * share)
 
     def lesion_side(self, tissue: Tissue) -> torch.Tensor:
         """1 in the hemisphere of the occluded artery, 0 in the other."""
         return rise(self.patient.side * tissue.points[2], 2.5)
 
-    def infarct(self, tissue: Tissue, patches: torch.Tensor, growth: float = 0.0) -> torch.Tensor:
+    def infarct(self, tissue: Tissue, growth: float = 0.0) -> torch.Tensor:
         """Fraction of infarcted tissue. growth: added extent, 0..1; the core in the basal ganglia goes first."""
         extent = self.patient.infarct_extent
         if extent == 0:
             return torch.zeros_like(tissue.hu)
-        reached = patches[0] + 0.8 * tissue.ganglia - (1.0 - 2.1 * min(1.0, extent + growth))
+        reached = tissue.patches[0] + 0.8 * tissue.ganglia - (1.0 - 2.1 * min(1.0, extent + growth))
         return tissue.mca * self.lesion_side(tissue) * rise(reached, 0.25) * tissue.brain
 
-    def staining(self, tissue: Tissue, infarct: torch.Tensor, patches: torch.Tensor, grain: torch.Tensor) -> torch.Tensor:
+    def staining(self, tissue: Tissue, infarct: torch.Tensor) -> torch.Tensor:
         """Iodine on the initial scan in HU: basal ganglia and gyral cortex of the infarct, solid or petechial."""
-        patient = self.patient
+        patient, patches, grain = self.patient, tissue.patches, tissue.grain
         if patient.iodine_hu == 0:
             return torch.zeros_like(tissue.hu)
         side = self.lesion_side(tissue)
-        deep = tissue.ganglia * side * (0.3 + 0.7 * rise(patches[1] + 1.1 + 0.8 * patient.spread, 0.25))
-        gyral = tissue.grey * tissue.mca * side * rise(patches[1] - 0.55 + 0.75 * patient.spread, 0.2)
+        nuclei = rise(tissue.ganglia - 0.34 + 0.12 * grain[1], 0.07) * tissue.brain
+        deep = nuclei * side * (0.3 + 0.7 * rise(patches[1] + 1.1 + 0.8 * patient.spread, 0.25))
+        gyri = tissue.grey + 0.15 * tissue.white
+        gyral = gyri * tissue.mca * side * rise(patches[1] - 0.55 + 0.75 * patient.spread, 0.2)
         where = patient.ganglia_weight * deep + patient.cortex_weight * gyral
-        where = where * (0.15 + 0.85 * infarct) / max(patient.ganglia_weight, patient.cortex_weight)
+        where = where * (0.08 + 0.92 * infarct) / max(patient.ganglia_weight, patient.cortex_weight)
         solid = 1.0 / (1.0 + math.exp(-1.7 * patient.solidity))
-        petechial = 1.3 * rise(grain[0] - 0.25, 0.18)
-        texture = solid * (1.0 + 0.12 * grain[0]) + (1.0 - solid) * petechial
+        petechial = 1.5 * rise(grain[0] - 0.4, 0.12)
+        # Even solid staining is denser here and thinner there.
+        texture = solid * (1.0 + 0.14 * grain[0] + 0.16 * patches[2]) + (1.0 - solid) * petechial
         core = 1.0 + patient.hot_core * torch.exp(-(((patches[2] - 1.2) / 0.6) ** 2))
-        iodine = patient.iodine_hu * (where * texture * core).clamp(0.0, 2.0)
+        # A stained lesion is a plateau with an edge: leakage is little where the barrier holds, and saturates where not.
+        leak = (where * texture) ** 2
+        filled = 1.2 * leak / (leak + 0.2)
+        iodine = patient.iodine_hu * (filled * core).clamp(0.0, 2.0)
         if patient.sulcal_contrast_hu > 0:
             sulci = tissue.csf * (1.0 - tissue.ventricle) * tissue.mca * side * rise(patches[1] - 0.5, 0.25)
             iodine = iodine + patient.sulcal_contrast_hu * sulci
         return IODINE_CEILING_HU * torch.tanh(iodine / IODINE_CEILING_HU)
+
+    def patchy_blood(self, tissue: Tissue, infarct: torch.Tensor, volume_ml: float, point_ml: float) -> torch.Tensor:
+        """Fraction of blood in confluent patches of the infarct (as in HI2), which cross from grey into white matter.
+
+        The patches are where a texture is highest; how high is decided once for each volume, on the first view of it (the
+        whole head on the model grid). A larger volume contains the smaller one.
+        """
+        score = 0.75 * tissue.grain[1] + 0.55 * tissue.patches[1] + 1.5 * (infarct - 1.0)
+        seat = rise(infarct - 0.35, 0.08) * tissue.brain
+        if volume_ml not in self._patch_level:
+            candidates = score[seat > 0.5]
+            wanted = min(int(volume_ml / point_ml) + 1, candidates.numel())
+            level = float(torch.topk(candidates, wanted).values[-1]) if wanted > 0 else math.inf
+            self._patch_level[volume_ml] = level
+        return rise(score - self._patch_level[volume_ml], 0.10) * seat
 
     def clot_center(self) -> np.ndarray:
         """Tissue coordinates of the hematoma of the initial scan: lentiform nucleus or lateral lobe."""
@@ -99,7 +136,7 @@ class Lesions:
         place: points [3, ...] before the hematoma displaced them; tissue: what is seen there now.
         """
         patient = self.patient
-        patches, grain = self._patches.at(place), self._grain.at(place)
+        patches, grain = tissue.patches, tissue.grain
         radius = (volume_ml * 1000 * 3 / (4 * math.pi)) ** (1 / 3) * 0.82
         offset = place - torch.tensor(center, dtype=torch.float32).view(3, 1, 1, 1)
         turned = torch.einsum("ij,jdhw->idhw", rotation(*patient.clot_turn), offset)
@@ -108,16 +145,16 @@ class Lesions:
         for z, y, x, size in patient.clot_lobes:
             lobe = scaled - torch.tensor([z, y, x], dtype=torch.float32).view(3, 1, 1, 1) * 1.05
             shape = torch.minimum(shape, torch.sqrt((lobe**2).sum(0) + 1e-6) / size)
-        shape = shape + 0.30 * patches[3] + 0.13 * grain[1]
+        shape = shape + 0.32 * patches[3] + 0.17 * grain[1]
         # It lies in the brain: neither in the skull nor as a layer under it.
         inside = (tissue.brain + tissue.csf).clamp(0.0, 1.0) * rise(tissue.depth - 4.0, 1.0)
         blood = rise(1.0 - shape, 0.9 / radius) * inside
         rim = rise(1.32 - shape, 1.6 / radius) * tissue.brain
         return blood, (rim - blood).clamp(min=0.0)
 
-    def blood_density(self, tissue: Tissue, center, volume_ml: float, hu: float, grain: torch.Tensor) -> torch.Tensor:
+    def blood_density(self, tissue: Tissue, center, volume_ml: float, hu: torch.Tensor) -> torch.Tensor:
         """HU of the blood: uneven, and layered when it has not clotted (plasma above, cells settled to the back)."""
-        density = hu + 3.5 * grain[1]
+        density = hu + 3.5 * tissue.grain[1]
         if self.patient.fluid_level and volume_ml > 8:
             density = density + 12.0 * torch.tanh((tissue.points[1] - float(center[1]) - 2.0) / 1.2) - 6.0
         return density
@@ -136,9 +173,9 @@ class Lesions:
         own_side = 0.25 + 0.75 * self.lesion_side(tissue)
         return rise(tissue.ventricle - 0.5, 0.12) * rise(tissue.points[1] - level, 1.0) * own_side
 
-    def incidental(self, tissue: Tissue, near_ventricle: torch.Tensor, patches, grain) -> torch.Tensor:
+    def incidental(self, tissue: Tissue, near_ventricle: torch.Tensor) -> torch.Tensor:
         """Tissue HU with age, calcification, an old infarct, and vascular contrast, before anything acute."""
-        patient, z_y_x = self.patient, tissue.points
+        patient, z_y_x, patches, grain = self.patient, tissue.points, tissue.patches, tissue.grain
         hu = tissue.hu - patient.leukoaraiosis_hu * tissue.white * near_ventricle
         hu = hu + patient.vascular_contrast_hu * 0.12 * tissue.grey
         if patient.old_infarct is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ..anatomy import CHANNELS, Head
 from ..head_grid import GRID_SHAPE, GRID_SPACING_MM, PAD_HU, PlaneVolume, calvarium_center, grid_positions
@@ -18,25 +19,32 @@ from ..resample import resample_axis, resampling_weights
 from . import severity
 from .geometry import HeadInScanner, Planes, Pose, displace, draw_pose
 from .lesions import Lesions, Tissue
-from .patient import BLOOD, NONE, STAIN, Patient, draw_patient
+from .patient import BLOOD, CASE_MIX, NONE, STAIN, Patient, draw_patient
 from .scanner import Protocol, acquire, draw_protocol
-from .surroundings import surround
+from .shifts import UNSHIFTED, Shift
+from .surroundings import head_mask, surround
 
 CSF_HU, GREY_HU = 7.0, 37.5
-FOLLOW_UP_GROWTH = 0.12  # the final infarct outgrows the early one
+FOLLOW_UP_GROWTH = 0.15  # the final infarct outgrows the early one
+GREY_EDEMA = 0.2  # grey matter darkens by this share more than white matter
+LOWEST_CALVARIUM_MM = -60.0  # the centring rule looks at the uppermost 100 mm only
+STILL_MM = 0.05  # tissue that moves less than this is not read anew
 MODEL_VOXEL_ML = float(np.prod(GRID_SPACING_MM)) / 1000.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What happens within 72 h. kind: "none", "HI" (petechial) or "PH" (parenchymal hematoma).
 
     group: what the initial scan shows; staining too faint or too small to see counts as no hyperdensity.
+    severity, measures: of visible staining without blood, standardised (severity.py); None elsewhere.
+    blood_ml: of blood that was visible initially, or of a new hematoma.
     """
 
     group: int
     probability: float
     severity: float | None
+    measures: np.ndarray | None
     label: int
     kind: str
     blood_ml: float
@@ -46,35 +54,70 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Layers:
-    """Maps of one time point on a stack of slices, float32 [slices, rows, columns]: HU, iodine HU, fractions 0..1."""
+    """Maps of one time point on a stack of slices, float32 [slices, rows, columns].
+
+    hu; iodine and edema: HU that contrast adds and infarct takes away; blood, infarct, ganglia: fractions 0..1.
+    """
 
     hu: torch.Tensor
     iodine: torch.Tensor
     blood: torch.Tensor
     infarct: torch.Tensor
+    edema: torch.Tensor
     ganglia: torch.Tensor
 
 
 class View:
-    """One head on one stack of planes: what does not change between the scans, and where the brain is.
+    """One head on one stack of planes: what does not change between the scans, read once.
 
-    Outside the skull nothing happens, so lesions are computed only at the `count` points inside (about a third of all).
+    Outside the skull nothing happens, so lesions are computed only at the `count` points inside (about a third of all):
+    tissue [3, 1, 1, count] mm, depth [1, 1, count] mm below the inner table, anatomy and textures there.
     """
 
-    def __init__(self, scanner: HeadInScanner, planes: Planes):
+    def __init__(self, scanner: HeadInScanner, lesions: Lesions, planes: Planes):
         tissue = scanner.tissue_on(planes)
-        self.planes = planes
-        self.hu = scanner.hounsfield_at(tissue)
-        depth = scanner.surroundings_at(tissue)[0]
-        self.inside = depth > 0.0
-        self.tissue = tissue[:, self.inside].view(3, 1, 1, -1)
-        self.depth = depth[self.inside].view(1, 1, -1)
+        self.planes, self._scanner = planes, scanner
+        # First on every second row and column, then exactly where that comes near the brain.
+        coarse = (scanner.surroundings_at(tissue[:, :, ::2, ::2])[0] > 0.0).float()
+        near = F.interpolate(F.max_pool2d(coarse, 3, 1, 1)[None], size=planes.shape[1:], mode="nearest")[0] > 0.0
+        index = near.reshape(-1).nonzero()[:, 0]
+        tissue = tissue.reshape(3, -1)
+        depth = scanner.surroundings_at(tissue[:, index].view(3, 1, 1, -1))[0].reshape(-1)
+        inside = depth > 0.0
+        self._index = index[inside]
+        self.tissue = tissue[:, self._index].view(3, 1, 1, -1)
+        self.depth = depth[inside].view(1, 1, -1)
+        self._maps = scanner.maps_at(self.tissue)
+        self._near_ventricle = scanner.surroundings_at(self.tissue)[1]
+        self.patches, self.grain = lesions.textures(self.tissue)
+        outside = torch.ones(tissue.shape[1], dtype=torch.bool)
+        outside[self._index] = False
+        outside = outside.nonzero()[:, 0]
+        self._outside = torch.zeros(tissue.shape[1])
+        self._outside[outside] = lesions.bone(tissue[:, outside], scanner.hounsfield_at(tissue[:, outside].view(3, 1, 1, -1)).view(-1))
 
-    def spread(self, values: torch.Tensor, elsewhere: torch.Tensor | None = None) -> torch.Tensor:
-        """Values [1, 1, count] put back on the planes and averaged over sub-slices; `elsewhere` (or 0) outside the skull."""
-        full = torch.zeros(self.planes.shape) if elsewhere is None else elsewhere.clone()
-        full[self.inside] = values.reshape(-1)
-        return self.planes.mean_over_slices(full)
+    @property
+    def point_ml(self) -> float:
+        """Volume that one point stands for."""
+        step = [float(axis[1] - axis[0]) if len(axis) > 1 else 1.0 for axis in (self.planes.z, self.planes.y, self.planes.x)]
+        return float(np.prod(step)) / 1000.0
+
+    def anatomy_at(self, points: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Anatomy maps by name and closeness to the ventricles at displaced tissue points; read anew only where they moved."""
+        moved = ((points - self.tissue).abs().amax(0) > STILL_MM).reshape(-1).nonzero()[:, 0]
+        maps, near = self._maps, self._near_ventricle
+        if moved.numel():
+            there = points[..., moved]
+            maps, near = maps.clone(), near.clone()
+            maps[..., moved] = self._scanner.maps_at(there)
+            near[..., moved] = self._scanner.surroundings_at(there)[1]
+        return dict(zip(CHANNELS, maps)), near
+
+    def spread(self, values: torch.Tensor, with_outside: bool = False) -> torch.Tensor:
+        """Values [1, 1, count] put back on the planes and averaged over sub-slices; outside the skull HU, or 0."""
+        full = self._outside.clone() if with_outside else torch.zeros_like(self._outside)
+        full.index_copy_(0, self._index, values.reshape(-1))
+        return self.planes.mean_over_slices(full.view(self.planes.shape))
 
 
 class SimulatedCase:
@@ -90,36 +133,37 @@ class SimulatedCase:
 
     def view(self, planes: Planes) -> View:
         """The patient's head on these planes; render both scans from the same view."""
-        return View(self.scanner, planes)
+        return View(self.scanner, self.lesions, planes)
 
     def initial(self, view: View) -> Layers:
         """The initial scan's truth."""
         patient, lesions = self.patient, self.lesions
-        center = lesions.clot_center()
-        tissue, near, patches, grain = self._tissue(view, 0, patient.blood_ml, center)
-        infarct = lesions.infarct(tissue, patches)
-        iodine = lesions.staining(tissue, infarct, patches, grain)
-        hu = lesions.incidental(tissue, near, patches, grain) - self._edema(infarct, tissue, 0)
+        center, mass_ml = lesions.clot_center(), 0.0 if patient.patchy else patient.blood_ml
+        tissue, near = self._tissue(view, 0, mass_ml, center)
+        infarct = lesions.infarct(tissue)
+        iodine = lesions.staining(tissue, infarct)
+        edema = self._edema(infarct, tissue, 0)
+        hu = lesions.incidental(tissue, near) - edema
         if patient.dense_artery_hu > 0:
             hu = hu + (patient.dense_artery_hu + patient.vascular_contrast_hu - hu).clamp(min=0) * lesions.dense_artery(tissue)
         hu = hu + iodine
         blood = torch.zeros_like(hu)
         if patient.blood_ml > 0:
-            density = patient.blood_hu + 0.15 * patient.iodine_hu
-            hu, blood = self._bleed(hu, view, tissue, center, patient.blood_ml, density, grain, rim_hu=4.0)
-        ganglia = tissue.ganglia.clamp(0, 1) * lesions.lesion_side(tissue)
-        return Layers(view.spread(hu, view.hu), *(view.spread(layer) for layer in (iodine, blood, infarct, ganglia)))
+            # Contrast leaks into fresh blood as well.
+            density = patient.blood_hu + 0.35 * iodine + 0.1 * patient.iodine_hu
+            hu, blood = self._bleed(hu, view, tissue, infarct, center, patient.blood_ml, density, patient.patchy, rim_hu=4.0)
+        return self._layers(view, tissue, hu, iodine, blood, infarct, edema)
 
-    def decide(self, iodine: np.ndarray, ganglia: np.ndarray, infarct: np.ndarray, grid: Planes) -> Outcome:
+    def decide(self, iodine: np.ndarray, ganglia: np.ndarray, edema: np.ndarray, grid: Planes) -> Outcome:
         """Draw the outcome from what the initial scan shows on the model grid.
 
-        iodine, ganglia, infarct: maps [slices, rows, columns] on the planes `grid`; a later hematoma starts where
+        iodine, ganglia, edema: maps [slices, rows, columns] on the planes `grid`; a later hematoma starts where
         staining is densest.
         """
         patient, random = self.patient, self._random
         measures = None
         if patient.group == STAIN:
-            measures = severity.measure(iodine, ganglia, infarct, patient.solidity, MODEL_VOXEL_ML)
+            measures = severity.measure(iodine, ganglia, edema, MODEL_VOXEL_ML)
         z = None if measures is None else severity.severity(measures)
         group = NONE if patient.group == STAIN and z is None else patient.group
         p = severity.probability(group, z)
@@ -127,16 +171,19 @@ class SimulatedCase:
         kind, volume, center = "none", 0.0, self.lesions.clot_center()
         if group == BLOOD:
             growth = random.uniform(0.85, 1.2) if random.random() < 0.6 else random.uniform(1.2, 2.0)
-            kind, volume = ("PH", patient.blood_ml * growth) if label else ("none", 0.0)
+            if label:
+                kind, volume = "HI" if patient.patchy else "PH", patient.blood_ml * growth
         elif label:
             # HI to PH is about 2:1; denser, deeper staining tends to parenchymal hematoma.
-            deep = 0.0 if measures is None else float(((measures - severity.CENTER) / severity.SPREAD)[[3, 5]].mean())
-            kind = "PH" if random.random() < 1.0 / (1.0 + math.exp(-(1.1 * deep - 1.15))) else "HI"
+            deep = 0.0 if measures is None else float(measures[[3, 5]].mean())
+            kind = "PH" if random.random() < 1.0 / (1.0 + math.exp(-(1.1 * deep - 1.35))) else "HI"
             if kind == "PH":
                 volume = float(np.clip(np.exp(random.normal(math.log(9.0) + 0.3 * (z or 0.0), 0.6)), 1.0, 60.0))
                 if measures is not None:
                     center = self._densest(iodine, grid, random)
-        self.outcome = Outcome(group, p, z, label, kind, volume, tuple(float(c) for c in center), float(random.uniform(14, 30)))
+        self.outcome = Outcome(
+            group, p, z, measures, label, kind, volume, tuple(float(c) for c in center), float(random.uniform(14, 30))
+        )
         return self.outcome
 
     def follow_up(self, view: View) -> Layers:
@@ -144,49 +191,56 @@ class SimulatedCase:
         if self.outcome is None:
             raise ValueError("decide the outcome on the initial scan before rendering the follow-up")
         patient, lesions, outcome = self.patient, self.lesions, self.outcome
-        tissue, near, patches, grain = self._tissue(view, 1, outcome.blood_ml, outcome.center)
-        early = lesions.infarct(tissue, patches)
-        infarct = torch.maximum(early, lesions.infarct(tissue, patches, FOLLOW_UP_GROWTH))
-        staining = lesions.staining(tissue, early, patches, grain)
+        patchy = outcome.group == BLOOD and patient.patchy
+        tissue, near = self._tissue(view, 1, outcome.blood_ml if outcome.kind == "PH" else 0.0, outcome.center)
+        early = lesions.infarct(tissue)
+        infarct = torch.maximum(early, lesions.infarct(tissue, FOLLOW_UP_GROWTH))
+        staining = lesions.staining(tissue, early)
         iodine = staining * patient.washout_fraction
-        hu = lesions.incidental(tissue, near, patches, grain) - self._edema(infarct, tissue, 1) + iodine
+        edema = self._edema(infarct, tissue, 1)
+        hu = lesions.incidental(tissue, near) - edema + iodine
         blood = torch.zeros_like(hu)
         if outcome.blood_ml > 0:
-            density = min(patient.blood_hu, 68.0) + 2.0
-            hu, blood = self._bleed(hu, view, tissue, outcome.center, outcome.blood_ml, density, grain, rim_hu=10.0)
-        if outcome.kind == "HI":
+            density = min(patient.blood_hu, 68.0) + 2.0 + 0.0 * iodine
+            hu, blood = self._bleed(hu, view, tissue, early, outcome.center, outcome.blood_ml, density, patchy, rim_hu=10.0)
+        elif outcome.kind == "HI":
             seat = tissue.grey * infarct if patient.iodine_hu == 0 else staining / (patient.iodine_hu + 1e-6)
-            spots = (seat * (0.2 + 1.0 * torch.sigmoid((grain[1] + 0.2) * 5.0))).clamp(0.0, 1.0)
+            spots = (seat * (0.2 + 1.0 * torch.sigmoid((tissue.grain[1] + 0.2) * 5.0))).clamp(0.0, 1.0)
             hu = hu + outcome.petechial_hu * spots
             blood = spots * (outcome.petechial_hu / 28.0)
-        ganglia = tissue.ganglia.clamp(0, 1) * lesions.lesion_side(tissue)
-        return Layers(view.spread(hu, view.hu), *(view.spread(layer) for layer in (iodine, blood, infarct, ganglia)))
+        return self._layers(view, tissue, hu, iodine, blood, infarct, edema)
+
+    def _layers(self, view, tissue, hu, iodine, blood, infarct, edema):
+        ganglia = tissue.ganglia.clamp(0, 1) * self.lesions.lesion_side(tissue)
+        rest = (view.spread(layer) for layer in (iodine, blood, infarct, edema, ganglia))
+        return Layers(view.spread(hu, with_outside=True), *rest)
 
     def _tissue(self, view, time, mass_ml, center):
         points = displace(view.tissue, view.depth, self.patient, time, mass_ml, center)
-        maps = dict(zip(CHANNELS, self.scanner.maps_at(points)))
-        depth, near = self.scanner.surroundings_at(points)
+        maps, near = view.anatomy_at(points)
         # Narrow sulci close when the brain is fuller: their partial volume of CSF turns into grey matter.
         sulcal = (maps["csf"] - maps["ventricle"]).clamp(min=0.0)
         closed = self.pose.closed_sulci
-        kept = torch.where(depth > 1.5, (sulcal - closed).clamp(min=0.0) / (1.0 - closed), sulcal)
+        kept = torch.where(view.depth > 1.5, (sulcal - closed).clamp(min=0.0) / (1.0 - closed), sulcal)
         filled = sulcal - kept
-        anatomy = Tissue(
-            points, depth, maps["hu"] + filled * (GREY_HU - CSF_HU), maps["csf"] - filled, maps["grey"] + filled, maps["white"],
-            maps["basal_ganglia"], maps["mca"], maps["ventricle"],
-        )
-        patches, grain = self.lesions.textures(anatomy)
-        return anatomy, near, patches, grain
+        return Tissue(
+            points, view.depth, maps["hu"] + filled * (GREY_HU - CSF_HU), maps["csf"] - filled, maps["grey"] + filled,
+            maps["white"], maps["basal_ganglia"], maps["mca"], maps["ventricle"], view.patches, view.grain,
+        ), near
 
     def _edema(self, infarct, tissue, time):
-        return infarct * self.patient.infarct_hu[time] * (1.0 + 0.35 * tissue.grey)
+        return infarct * self.patient.infarct_hu[time] * (1.0 + GREY_EDEMA * tissue.grey)
 
-    def _bleed(self, hu, view, tissue, center, volume, density, grain, rim_hu):
-        # Only the tissue around it is displaced: the clot itself has the shape and place it was given.
-        clot, rim = self.lesions.clot(view.tissue, tissue, center, volume)
-        blood = torch.maximum(clot, self.lesions.ventricular_blood(tissue, clot, volume))
-        hu = hu - rim * rim_hu
-        return hu * (1.0 - blood) + self.lesions.blood_density(tissue, center, volume, density, grain) * blood, blood
+    def _bleed(self, hu, view, tissue, infarct, center, volume, density, patchy, rim_hu):
+        lesions = self.lesions
+        if patchy:
+            blood = lesions.patchy_blood(tissue, infarct, volume, view.point_ml)
+        else:
+            # Only the tissue around it is displaced: the clot itself has the shape and place it was given.
+            clot, rim = lesions.clot(view.tissue, tissue, center, volume)
+            blood = torch.maximum(clot, lesions.ventricular_blood(tissue, clot, volume))
+            hu = hu - rim * rim_hu
+        return hu * (1.0 - blood) + lesions.blood_density(tissue, center, volume, density) * blood, blood
 
     def _densest(self, iodine, grid, random):
         """Tissue coordinates of a voxel drawn in proportion to the cube of its iodine: where the barrier is most broken."""
@@ -200,10 +254,11 @@ class SimulatedCase:
 def find_center(case: SimulatedCase, slice_mm: float, phase: float) -> tuple[np.ndarray, tuple[float, float, float]]:
     """Native slice positions (mm, +S) over the whole head, and the calvarium-v1 centre (cx, cy, cz) found on them."""
     z = np.arange(-95.0, 125.0, slice_mm) + phase * slice_mm
-    y, x = np.arange(-130.0, 130.0, 2.5), np.arange(-105.0, 105.0, 2.5)
-    hu = case.scanner.hounsfield_at(case.scanner.tissue_on(Planes(z, y, x, 1))).numpy()
-    n = len(z)
-    return z, calvarium_center(PlaneVolume(hu, np.full(n, x[0]), np.full(n, y[0]), z, 2.5, 2.5))
+    looked_at = z[z > LOWEST_CALVARIUM_MM]
+    y, x = np.arange(-130.0, 130.0, 3.0), np.arange(-105.0, 105.0, 3.0)
+    hu = case.scanner.hounsfield_at(case.scanner.tissue_on(Planes(looked_at, y, x, 1))).numpy()
+    n = len(looked_at)
+    return z, calvarium_center(PlaneVolume(hu, np.full(n, x[0]), np.full(n, y[0]), looked_at, 3.0, 3.0))
 
 
 class GridScan:
@@ -224,6 +279,7 @@ class GridScan:
         sub_slices = max(1, int(round(protocol.slice_mm / 2.5)))
         self.view = case.view(Planes.of_slices(z, grid_y, grid_x, protocol.slice_mm, sub_slices))
         self.planes = Planes.of_slices(grid_z, grid_y, grid_x, GRID_SPACING_MM[0], 1)
+        self._outside: np.ndarray | None = None
 
     def truth(self, layer: torch.Tensor) -> np.ndarray:
         """A layer on the grid, float32 [24, 128, 128]; 0 where nothing was scanned."""
@@ -234,12 +290,14 @@ class GridScan:
         native = acquire(hu, GRID_SPACING_MM[1], self.protocol, noise_seed)
         if self.protocol.padded or self.protocol.holder:
             x, y = (axis[None].repeat(len(native), 0) for axis in (self.view.planes.x, self.view.planes.y))
-            surround(native, hu.numpy(), x, y, self.center[:2], self.protocol)
+            if self._outside is None:
+                self._outside = ~head_mask(hu.numpy(), GRID_SPACING_MM[1])
+            surround(native, self._outside, x, y, self.center[:2], self.protocol)
         return resample_axis(native, self._weights, 0, PAD_HU)
 
     def visible(self, first: Layers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Iodine, basal ganglia and infarct of the initial scan on the grid: what the severity is measured on."""
-        return self.truth(first.iodine), self.truth(first.ganglia), self.truth(first.infarct)
+        """Iodine, basal ganglia and edema of the initial scan on the grid: what the severity is measured on."""
+        return self.truth(first.iodine), self.truth(first.ganglia), self.truth(first.edema)
 
 
 def model_grid_pair(case: SimulatedCase, protocol: Protocol, shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> dict:
@@ -250,8 +308,8 @@ def model_grid_pair(case: SimulatedCase, protocol: Protocol, shift_mm: tuple[flo
     """
     scan = GridScan(case, protocol, shift_mm)
     first = case.initial(scan.view)
-    iodine, ganglia, infarct = scan.visible(first)
-    outcome = case.decide(iodine, ganglia, infarct, scan.planes)
+    iodine, ganglia, edema = scan.visible(first)
+    outcome = case.decide(iodine, ganglia, edema, scan.planes)
     later = case.follow_up(scan.view)
     return {
         "initial": scan.image(first.hu, case.patient.seed),
@@ -267,14 +325,18 @@ def model_grid_pair(case: SimulatedCase, protocol: Protocol, shift_mm: tuple[flo
 
 
 def simulate_measures(head: Head, seed: int) -> np.ndarray | None:
-    """Severity measures of a patient forced into the staining group: what the severity is standardised over."""
+    """Raw severity measures of a patient forced into the staining group: what the severity is standardised over."""
     case = SimulatedCase(head, seed, draw_patient(seed, head.number, group=STAIN))
     scan = GridScan(case, draw_protocol(seed))
-    return severity.measure(*scan.visible(case.initial(scan.view)), case.patient.solidity, MODEL_VOXEL_ML)
+    return severity.raw_measures(*scan.visible(case.initial(scan.view)), MODEL_VOXEL_ML)
 
 
-def simulate_pair(head: Head, seed: int) -> tuple[dict, SimulatedCase]:
-    """Everything drawn from the seed: the pair on the model grid and the case behind it."""
-    case = SimulatedCase(head, seed)
-    shift = np.random.default_rng([seed, 9]).normal(0, [2.0, 2.5, 2.0])
-    return model_grid_pair(case, draw_protocol(seed), tuple(shift)), case
+def simulate_pair(head: Head, seed: int, mix: dict[int, float] = CASE_MIX, shift: Shift = UNSHIFTED) -> tuple[dict, SimulatedCase]:
+    """Everything drawn from the seed: the pair on the model grid and the case behind it.
+
+    mix: shares of the groups; shift: a documented departure from the cohort of training (shifts.py).
+    """
+    patient, protocol = shift.apply(draw_patient(seed, head.number, mix), draw_protocol(seed))
+    case = SimulatedCase(head, seed, patient)
+    moved = np.random.default_rng([seed, 9]).normal(0, [2.0, 2.5, 2.0])
+    return model_grid_pair(case, protocol, tuple(moved)), case

@@ -14,6 +14,7 @@ NONE, STAIN, BLOOD = 0, 1, 2
 GROUP_NAMES = ("no hyperdensity", "contrast staining", "blood visible")
 CASE_MIX = {BLOOD: 0.17, STAIN: 0.67, NONE: 0.16}
 ALL_COMERS_MIX = {BLOOD: 0.08, STAIN: 0.47, NONE: 0.45}
+GRAIN_MM = 2.6
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,13 @@ class Patient:
     spread: float  # standard normal; share of the infarct that stains
     hot_core: float
     sulcal_contrast_hu: float
-    washout_fraction: float  # share of the iodine left on the follow-up
+    hours: float  # from the initial scan to the follow-up
+    half_life: float  # of iodine in tissue, hours
+    grain_mm: float  # scale of petechiae and lumps
     # Blood on the initial scan.
     blood_ml: float
     blood_hu: float
+    patchy: bool  # confluent patches in the infarct (as in HI2) instead of a hematoma
     clot_deep: bool
     clot_offset: tuple[float, float, float]
     clot_axes: tuple[float, float, float]
@@ -54,6 +58,14 @@ class Patient:
     calcification_hu: dict[str, float]
     old_infarct: tuple[float, float, float, float] | None  # z, y, x, radius
     leukoaraiosis_hu: float
+    # Bone: HU more than the head's own, and contrast of tables and diploe relative to it.
+    bone_hu: float
+    bone_contrast: float
+
+    @property
+    def washout_fraction(self) -> float:
+        """Share of the iodine left on the follow-up."""
+        return 0.5 ** (self.hours / self.half_life)
 
 
 def draw_patient(seed: int, head: int, mix: dict[int, float] = CASE_MIX, **chosen) -> Patient:
@@ -64,19 +76,26 @@ def draw_patient(seed: int, head: int, mix: dict[int, float] = CASE_MIX, **chose
     side = 1 if random.random() < 0.5 else -1
     side = chosen.get("side", side)
     age = float(np.clip(random.normal(70, 11), 45, 92))
+    patchy = group == BLOOD and bool(random.random() < 0.6)
     extent = float(random.beta(1.7, 1.7)) if random.random() < 0.95 else 0.0
-    stained = group == STAIN or (group == BLOOD and random.random() < 0.7)
+    if patchy:
+        extent = 0.25 + 0.75 * extent
+    elif group == STAIN:
+        extent = 0.08 + 0.92 * extent  # what stains is ischemic
+    extent = chosen.get("infarct_extent", extent)
+    stained = group == STAIN or (group == BLOOD and random.random() < 0.5)
     # Where staining is full; averaged over a lesion this gives a median near 0.8 mg/mL, 20 HU.
-    iodine = float(np.clip(np.exp(random.normal(np.log(36.0), 0.70)), 10.0, 100.0)) if stained else 0.0
+    iodine = float(np.clip(np.exp(random.normal(np.log(50.0), 0.80)), 9.0, 110.0)) if stained else 0.0
     deep_share = 1.0 / (1.0 + np.exp(-1.9 * random.normal()))
-    hours_to_follow_up = float(np.clip(random.normal(24, 4), 14, 36))
-    half_life = float(np.clip(np.exp(random.normal(np.log(11.0), 0.25)), 5.0, 20.0))
     axes = np.exp(random.normal(0, 0.28, 3))
-    lobes = random.normal(0, 1, (int(random.integers(2, 5)), 3))
+    lobes = random.normal(0, 1, (int(random.integers(3, 7)), 3))
     lobes /= np.linalg.norm(lobes, axis=1, keepdims=True)
-    sizes = random.uniform(0.4, 0.8, len(lobes))
+    sizes = random.uniform(0.35, 0.8, len(lobes))
     deep = bool(random.random() < 0.55)
-    blood_ml = float(np.clip(np.exp(random.normal(np.log(6.0), 0.9)), 0.8, 45.0)) if group == BLOOD else 0.0
+    blood_ml = 0.0
+    if group == BLOOD:
+        median, least, most = (3.0, 0.8, 15.0) if patchy else (6.0, 0.8, 45.0)
+        blood_ml = float(np.clip(np.exp(random.normal(np.log(median), 0.8)), least, most))
     values = dict(
         seed=seed,
         head=head,
@@ -84,8 +103,9 @@ def draw_patient(seed: int, head: int, mix: dict[int, float] = CASE_MIX, **chose
         side=side,
         age=age,
         infarct_extent=extent,
-        infarct_hu=(float(random.uniform(2, 5)), float(random.uniform(7, 15))),
-        swelling_mm=(float(random.uniform(0.2, 1.5) * extent), float(random.uniform(1, 5) * extent)),
+        # Early hypodensity is read by its extent and its depth (as ASPECTS does), and both grow together.
+        infarct_hu=(float(2.0 + 4.5 * extent + random.uniform(0, 1.5)), float(random.uniform(7, 14))),
+        swelling_mm=(float(random.uniform(0.5, 2.2) * extent), float(random.uniform(1.5, 5) * extent)),
         iodine_hu=iodine,
         ganglia_weight=float(0.05 + 0.98 * deep_share),
         cortex_weight=float(0.97 - 0.9 * deep_share),
@@ -93,9 +113,12 @@ def draw_patient(seed: int, head: int, mix: dict[int, float] = CASE_MIX, **chose
         spread=float(random.normal()),
         hot_core=float(abs(random.normal()) * 0.45),
         sulcal_contrast_hu=float(random.uniform(8, 28)) if stained and random.random() < 0.14 else 0.0,
-        washout_fraction=float(0.5 ** (hours_to_follow_up / half_life)),
+        hours=float(np.clip(random.normal(24, 4), 14, 36)),
+        half_life=float(np.clip(np.exp(random.normal(np.log(12.0), 0.25)), 5.0, 22.0)),
+        grain_mm=GRAIN_MM,
         blood_ml=blood_ml,
-        blood_hu=float(random.uniform(56, 78)),
+        blood_hu=float(random.uniform(58, 80)),
+        patchy=patchy,
         clot_deep=deep,
         clot_offset=tuple(random.normal(0, 1, 3)),
         clot_axes=tuple(axes / np.prod(axes) ** (1 / 3)),
@@ -108,6 +131,8 @@ def draw_patient(seed: int, head: int, mix: dict[int, float] = CASE_MIX, **chose
         calcification_hu=_calcifications(random, age),
         old_infarct=_old_infarct(random, side),
         leukoaraiosis_hu=float(random.uniform(0, 7)) if random.random() < (age - 45) / 50 else 0.0,
+        bone_hu=float(random.normal(-60.0 * (age - 60) / 20, 60.0)),
+        bone_contrast=float(random.uniform(0.75, 1.3)),
     )
     unknown = set(chosen) - set(values)
     if unknown:

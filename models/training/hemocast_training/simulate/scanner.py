@@ -82,7 +82,7 @@ def noise_amplitude(shape: tuple[int, int], spacing_mm: float, protocol: Protoco
         return (f + 0.02) * np.exp(-2.0 * (f / protocol.corner) ** 2)
 
     axis = np.linspace(-0.5 / native, 0.5 / native, 201)
-    total = np.trapz(np.trapz(power(axis[None], axis[:, None]), axis), axis)
+    total = power(axis[None], axis[:, None]).sum() * (axis[1] - axis[0]) ** 2
     fy = np.fft.fftfreq(shape[0], spacing_mm)[:, None]
     fx = np.fft.rfftfreq(shape[1], spacing_mm)[None]
     if spacing_mm <= native:

@@ -21,13 +21,12 @@ def head_mask(hu: np.ndarray, pixel_mm: float) -> np.ndarray:
     return mask
 
 
-def surround(image: np.ndarray, truth: np.ndarray, x: np.ndarray, y: np.ndarray, center, protocol: Protocol) -> None:
+def surround(image: np.ndarray, outside: np.ndarray, x: np.ndarray, y: np.ndarray, center, protocol: Protocol) -> None:
     """Pad the air around the head and add the holder, in place.
 
-    image, truth: HU [slices, rows, columns], the CT and what it was made from; x [slices, columns], y [slices, rows]:
+    image: HU [slices, rows, columns]; outside: not `head_mask` of what the image was made from; x [slices, columns], y [slices, rows]:
     positions in mm; center: (cx, cy) of the head in mm.
     """
-    outside = ~head_mask(truth, float(x[0, 1] - x[0, 0]))
     if protocol.padded:
         image[outside] = PADDING_HU
     if protocol.holder is not None:

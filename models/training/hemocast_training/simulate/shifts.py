@@ -1,0 +1,71 @@
+"""Cohorts that depart from the one of training in one documented way, to see what the network does there.
+
+A shift changes the drawn patient or protocol and nothing else: the same seed without it is the same person. Its own draws
+have the random stream [seed, 10].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .patient import Patient
+from .scanner import Protocol
+
+Change = Callable[[Patient, Protocol, np.random.Generator], tuple[Patient, Protocol]]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One departure: its name for `--shift`, one sentence, and what it does to the patient and the protocol."""
+
+    name: str
+    told: str
+    change: Change
+
+    def apply(self, patient: Patient, protocol: Protocol) -> tuple[Patient, Protocol]:
+        """The shifted patient and protocol."""
+        return self.change(patient, protocol, np.random.default_rng([patient.seed, 10]))
+
+
+def _low_dose(patient, protocol, random):
+    return patient, replace(protocol, noise_hu=float(np.clip(random.normal(7.5, 0.3), 7.0, 8.0)))
+
+
+def _sharp_kernel(patient, protocol, random):
+    sharp = dict(psf_fwhm_mm=float(random.uniform(0.9, 1.1)), corner=float(random.uniform(0.55, 0.75)))
+    return patient, replace(protocol, **sharp, noise_hu=protocol.noise_hu * 1.6)
+
+
+def _hu_offset(patient, protocol, random):
+    sign = 1.0 if random.random() < 0.5 else -1.0
+    gain = 1.03 if random.random() < 0.5 else 0.97
+    return patient, replace(protocol, offset_hu=6.0 * sign, gain=gain)
+
+
+def _metal_motion(patient, protocol, random):
+    return patient, replace(protocol, metal_hu=float(random.uniform(15, 45)), motion_mm=float(random.uniform(1.0, 3.0)))
+
+
+def _held_out_physics(patient, protocol, random):
+    half_life = float(np.clip(np.exp(random.normal(np.log(20.0), 0.2)), 14.0, 30.0))
+    return replace(patient, grain_mm=4.4, half_life=half_life), protocol
+
+
+UNSHIFTED = Shift("none", "The cohort of training.", lambda patient, protocol, random: (patient, protocol))
+
+SHIFTS = {
+    shift.name: shift
+    for shift in (
+        UNSHIFTED,
+        Shift("low-dose", "Noise SD 7 to 8 HU instead of 3.5 to 4.5.", _low_dose),
+        Shift("sharp-kernel", "PSF 0.9 to 1.1 mm, noise spectrum up to twice as wide, noise SD x 1.6.", _sharp_kernel),
+        Shift("hu-offset", "All HU off by +6 or -6, gain 1.03 or 0.97.", _hu_offset),
+        Shift("metal-motion", "Metal with streaks and a moving head in every scan.", _metal_motion),
+        Shift(
+            "held-out-physics", "Staining lumps of 4.4 mm instead of 2.6, washout half-life 20 h instead of 12.", _held_out_physics
+        ),
+    )
+}
