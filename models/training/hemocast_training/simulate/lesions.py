@@ -152,8 +152,8 @@ class Lesions:
         rim = rise(1.32 - shape, 1.6 / radius) * tissue.brain
         return blood, (rim - blood).clamp(min=0.0)
 
-    def blood_density(self, tissue: Tissue, center, volume_ml: float, hu: torch.Tensor) -> torch.Tensor:
-        """HU of the blood: uneven, and layered when it has not clotted (plasma above, cells settled to the back)."""
+    def blood_density(self, tissue: Tissue, center, volume_ml: float, hu) -> torch.Tensor:
+        """HU of the blood around `hu`: uneven, and layered when it has not clotted (plasma above, cells settled to the back)."""
         density = hu + 3.5 * tissue.grain[1]
         if self.patient.fluid_level and volume_ml > 8:
             density = density + 12.0 * torch.tanh((tissue.points[1] - float(center[1]) - 2.0) / 1.2) - 6.0
