@@ -8,7 +8,7 @@ import argparse
 import datetime
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -17,15 +17,30 @@ from . import DISCLAIMER
 from .baselines import density_regression, highest_density
 from .bundle import EVALUATION_FILE, MODEL_FILE, read_metadata, write_json
 from .data import GROUPS, Cohort
+from .evaluation_figures import (
+    NOT_RUN_ABLATIONS,
+    SEED,
+    baseline_blocks,
+    forecast_figures,
+    measured_on,
+    network_block,
+    not_run,
+    shifted_block,
+)
 from .generation_figures import case_errors, summarize_cases
-from .metrics import accuracy, auc, bootstrap, brier, calibration_error
+from .metrics import accuracy, auc, bootstrap
 from .model_card import write_model_card
 from .onnx_model import infer, open_session
-from .panel import choose_panel_rows
-from .plots import plot_discrimination, plot_panel
+from .panel import choose_gallery_rows, choose_panel_rows
+from .plots import plot_decision_curve, plot_discrimination, plot_panel
+from .radiomics import radiomics_forecasts
 
-SEED = 2026
 MAX_HU_RULE = 97
+FITTED = {
+    "density_regression": "density features + LR",
+    "radiomics_regression": "radiomics + LR",
+    "radiomics_boosting": "radiomics + boosting",
+}
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -33,40 +48,91 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("evaluate", help="measure a bundle on held-out heads", description=__doc__)
     parser.add_argument("--bundle", required=True, help="bundle folder")
     parser.add_argument("--cohort", required=True, help="cohort folder of heads that were never trained on")
-    parser.add_argument("--train", help="training cohort, to fit the logistic-regression baseline")
-    parser.add_argument("--train-limit", type=int, default=1000, help="training cases for that baseline")
+    parser.add_argument("--train", help="training cohort, to fit the baselines: density regression, radiomics")
+    parser.add_argument("--train-limit", type=int, default=2400, help="training cases for those baselines")
+    parser.add_argument(
+        "--shifted", action="append", default=[], metavar="NAME=DIR", help="cohort of other physics or case mix (repeatable)"
+    )
+    parser.add_argument("--ablations", help="JSON file: name -> figures of an ablation that was run")
+    parser.add_argument("--limit", type=int, default=0, help="use only the first cases of every cohort (for a trial)")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluates and prints the main figures; ValueError where the cohort shares a head with the training."""
-    bundle = Path(arguments.bundle)
+    """Evaluates and prints the main figures; ValueError where a cohort shares a head with the training."""
+    bundle, resamples, date = Path(arguments.bundle), arguments.resamples, datetime.date.today().isoformat()
     metadata = read_metadata(bundle)
-    cohort = Cohort(arguments.cohort).require(20)
+    shifted = dict(named_folder(text) for text in arguments.shifted)
+    cohort = Cohort(arguments.cohort, limit=arguments.limit).require(20)
     refuse_shared_heads(metadata["training"]["heads"], cohort)
+    ablations = {name: not_run(reason) for name, reason in NOT_RUN_ABLATIONS.items()}
+    if arguments.ablations:
+        ablations.update(json.loads(Path(arguments.ablations).read_text()))
     outcome = predict(bundle, cohort)
-    regression = None
+    fitted = {}
     if arguments.train:
         train = Cohort(arguments.train, limit=arguments.train_limit).require(50)
-        regression = density_regression(train, cohort)
+        fitted = {"density_regression": density_regression(train, cohort), **radiomics_forecasts(train, cohort)}
+        del train
+    found = classification(cohort, outcome, fitted, resamples)
+    threshold = metadata["ood"]["threshold"]
+    baselines = baseline_blocks(cohort, outcome, found["baselines"], fitted, date, resamples)
+    if not fitted:
+        baselines.update({name: not_run("no training cohort was given") for name in FITTED})
     evaluation = {
         "disclaimer": DISCLAIMER,
-        "date": datetime.date.today().isoformat(),
+        "date": date,
         "bundle": {**{key: metadata[key] for key in ("name", "version")}, **metadata["files"][MODEL_FILE]},
         "cohort": describe_cohort(cohort),
-        "bootstrap": {"unit": "case", "resamples": arguments.resamples, "level": 0.95, "seed": SEED},
-        "classification": classification(cohort, outcome, regression, arguments.resamples),
-        "generation": generation(cohort, outcome, arguments.resamples),
-        "ood_flagged_share": round(float((outcome["ood_score"] > metadata["ood"]["threshold"]).mean()), 4),
+        "bootstrap": {"unit": "case", "resamples": resamples, "level": 0.95, "seed": SEED},
+        "inDistribution": {
+            **measured_on(cohort, date),
+            "trainingSeeds": training_seeds(metadata),
+            **network_block(cohort, outcome, found["hemocast"], resamples),
+        },
+        "ceiling": {**measured_on(cohort, date), **found["ceiling"]},
+        "baselines": baselines,
+        "shifted": {},
+        "ablations": ablations,
+        "classification": found,
+        "generation": generation(cohort, outcome, resamples),
+        "ood_flagged_share": round(float((outcome["ood_score"] > threshold).mean()), 4),
         "calibration_validation": metadata["calibration"]["figures"],
     }
-    write_json(bundle / EVALUATION_FILE, evaluation)
-    draw(bundle, cohort, outcome, regression)
-    write_model_card(bundle, metadata, evaluation)
-    ours, ceiling = evaluation["classification"]["hemocast"], evaluation["classification"]["ceiling"]
+    draw(bundle, cohort, outcome, fitted)
+    ours, ceiling = found["hemocast"], found["ceiling"]
     print(f"AUC {interval_text(ours['auc'])}, ceiling {ceiling['auc']['value']:.3f}; n = {len(cohort)}. {DISCLAIMER}")
+    del cohort, outcome
+    for name, folder in shifted.items():
+        evaluation["shifted"][name] = evaluate_shifted(bundle, metadata, folder, arguments.limit, date, resamples)
+    write_json(bundle / EVALUATION_FILE, evaluation)
+    write_model_card(bundle, metadata, evaluation)
     return 0
+
+
+def named_folder(text: str) -> Tuple[str, str]:
+    """(name, folder) of NAME=DIR; ValueError for anything else, before anything is measured."""
+    name, _, folder = text.partition("=")
+    if not (name and Path(folder).is_dir() and folder):
+        raise ValueError(f"--shifted {text}: write NAME=DIR, a folder, for example --shifted low-dose=cohorts/low-dose.")
+    return name, folder
+
+
+def evaluate_shifted(
+    bundle: Path, metadata: Dict[str, Any], folder: str, limit: int, date: str, resamples: int
+) -> Dict[str, Any]:
+    """The figures of one shifted cohort; its pictures are not kept."""
+    cohort = Cohort(folder, limit=limit).require(20)
+    refuse_shared_heads(metadata["training"]["heads"], cohort)
+    outcome = predict(bundle, cohort, pictures=False)
+    return shifted_block(cohort, outcome, metadata["ood"]["threshold"], date, resamples)
+
+
+def training_seeds(metadata: Dict[str, Any]) -> List[int]:
+    """The seed of every run in the bundle, one for each member of an ensemble."""
+    training = metadata["training"]
+    return [member["seed"] for member in training.get("members", [training])]
 
 
 def refuse_shared_heads(trained: List[int], cohort: Cohort) -> None:
@@ -75,9 +141,9 @@ def refuse_shared_heads(trained: List[int], cohort: Cohort) -> None:
         raise ValueError(f"Heads {shared} were trained on: evaluate on a cohort of other heads (--split test).")
 
 
-def predict(bundle: Path, cohort: Cohort) -> Dict[str, Any]:
-    """Outputs of the bundle for every case: logit, probability, ood_score [n], errors (one record a case), follow-ups
-    as int8, attention as float16."""
+def predict(bundle: Path, cohort: Cohort, pictures: bool = True) -> Dict[str, Any]:
+    """Outputs of the bundle for every case: logit, probability, ood_score [n], errors (one record a case) and, if
+    `pictures`, follow-ups as int8, attention as float16."""
     session = open_session(bundle / MODEL_FILE)
     keys = ("logit", "probability", "ood_score", "errors", "follow_up", "attention")
     outcome: Dict[str, Any] = {key: [] for key in keys}
@@ -89,6 +155,8 @@ def predict(bundle: Path, cohort: Cohort) -> Dict[str, Any]:
         truth = cohort.follow_up[index].astype(np.float32)
         generated = found["follow_up"][0]
         outcome["errors"].append(case_errors(image, generated, truth, cohort.mask(index)))
+        if not pictures:
+            continue
         outcome["follow_up"].append(np.clip(np.round(generated), -100, 120).astype(np.int8))
         outcome["attention"].append(found["attention"][0].astype(np.float16))
     for key in ("logit", "probability", "ood_score"):
@@ -97,9 +165,10 @@ def predict(bundle: Path, cohort: Cohort) -> Dict[str, Any]:
 
 
 def classification(
-    cohort: Cohort, outcome: Dict[str, Any], regression: Optional[np.ndarray], resamples: int
+    cohort: Cohort, outcome: Dict[str, Any], fitted: Dict[str, np.ndarray], resamples: int
 ) -> Dict[str, Any]:
-    """Every forecast with intervals; differences are paired (the same resamples for both)."""
+    """Every forecast with intervals; differences are paired (the same resamples for both). `fitted`: probabilities of
+    the baselines that were fitted on the training cohort."""
     labels, group, heads = cohort.values("label"), cohort.values("group"), cohort.values("head")
     ours, truth = outcome["probability"], cohort.values("bayes")
     brightest = np.array([highest_density(cohort.initial[i], cohort.mask(i)) for i in range(len(cohort))])
@@ -131,19 +200,10 @@ def classification(
         },
     }
     result["regret_auc"] = difference(labels, truth, ours, resamples)
-    if regression is not None:
-        result["baselines"]["density_regression"] = forecast_figures(labels, regression, resamples)
-        result["auc_over_density_regression"] = difference(labels, ours, regression, resamples)
+    for name, forecast in fitted.items():
+        result["baselines"][name] = forecast_figures(labels, forecast, resamples)
+        result[f"auc_over_{name}"] = difference(labels, ours, forecast, resamples)
     return result
-
-
-def forecast_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -> Dict[str, Dict[str, float]]:
-    """AUC, accuracy, Brier score and expected calibration error of probabilities, each {value, low, high}."""
-    figures = {"auc": auc, "accuracy": accuracy, "brier": brier, "ece": calibration_error}
-    return {
-        name: bootstrap(lambda i, figure=figure: figure(labels[i], forecast[i]), len(labels), SEED, resamples)
-        for name, figure in figures.items()
-    }
 
 
 def auc_figure(labels: np.ndarray, scores: np.ndarray, resamples: int) -> Dict[str, float]:
@@ -186,14 +246,19 @@ def describe_cohort(cohort: Cohort) -> Dict[str, Any]:
     }
 
 
-def draw(bundle: Path, cohort: Cohort, outcome: Dict[str, Any], regression: Optional[np.ndarray]) -> None:
-    """docs/discrimination.png and docs/panel.png."""
-    (bundle / "docs").mkdir(exist_ok=True)
+def draw(bundle: Path, cohort: Cohort, outcome: Dict[str, Any], fitted: Dict[str, np.ndarray]) -> None:
+    """The pictures of docs/: discrimination, decision curve, panel and the gallery of failures."""
+    docs = bundle / "docs"
+    docs.mkdir(exist_ok=True)
+    labels = cohort.values("label")
     forecasts = {"hemocast": outcome["probability"], "ceiling (true probability)": cohort.values("bayes")}
-    if regression is not None:
-        forecasts["density features + LR"] = regression
-    plot_discrimination(cohort.values("label"), forecasts, bundle / "docs" / "discrimination.png")
-    plot_panel(choose_panel_rows(cohort, outcome), bundle / "docs" / "panel.png")
+    forecasts.update({title: fitted[name] for name, title in FITTED.items() if name in fitted})
+    plot_discrimination(labels, forecasts, docs / "discrimination.png")
+    plot_decision_curve(labels, forecasts, docs / "decision-curve.png")
+    plot_panel(choose_panel_rows(cohort, outcome), docs / "panel.png")
+    gallery = choose_gallery_rows(cohort, outcome)
+    if gallery:
+        plot_panel(gallery, docs / "failures.png")
 
 
 def interval_text(figure: Dict[str, float]) -> str:

@@ -3,7 +3,9 @@
 from typing import Dict, List
 
 import numpy as np
+import torch
 
+from .losses import ssim
 from .metrics import bootstrap
 from .network.generator import TISSUE_HU
 from .regions import hyperdense_volume, judged_regions, smooth
@@ -30,18 +32,26 @@ def case_errors(image: np.ndarray, generated: np.ndarray, truth: np.ndarray, ins
     """Errors of every method on one case: '<method>.<figure>'; NaN where the case has no hot region.
 
     mae_hot_8mm: mean absolute error (HU) on initially hot voxels and 8 mm around them; ring_bias: mean signed error
-    (HU) in those 8 mm; mae_brain: over the inside of the skull; volume_error: |hyperdense mL - true hyperdense mL|.
+    (HU) in those 8 mm; mae_brain: over the inside of the skull; volume_error: |hyperdense mL - true hyperdense mL|;
+    ssim: structural similarity over the inside of the skull (as the generation loss defines it).
     """
     regions = judged_regions(image, inside)
     true_volume = hyperdense_volume(truth, inside)
     figures: Dict[str, float] = {"hot_ml": float(regions.hot.sum()) * 5 * 1.5 * 1.5 / 1000, "true_ml": true_volume}
+    target, within = as_tensor(truth), as_tensor(inside)
     for name, picture in candidates(image, generated).items():
         error = picture - truth
         figures[f"{name}.mae_hot_8mm"] = mean_or_nan(np.abs(error)[regions.judged])
         figures[f"{name}.ring_bias"] = mean_or_nan(error[regions.ring])
         figures[f"{name}.mae_brain"] = mean_or_nan(np.abs(error)[inside])
         figures[f"{name}.volume_error"] = abs(hyperdense_volume(picture, inside) - true_volume)
+        figures[f"{name}.ssim"] = float(ssim(as_tensor(picture), target, within))
     return figures
+
+
+def as_tensor(volume: np.ndarray) -> torch.Tensor:
+    """float32 [1, 24, 128, 128]."""
+    return torch.from_numpy(np.asarray(volume, np.float32))[None]
 
 
 def mean_or_nan(values: np.ndarray) -> float:
@@ -51,7 +61,7 @@ def mean_or_nan(values: np.ndarray) -> float:
 def summarize_cases(cases: List[Dict[str, float]], seed: int, resamples: int) -> Dict[str, Dict[str, Dict[str, float]]]:
     """figure -> method -> {value, low, high}, the mean over the cases that have the figure, bootstrapped by case."""
     summary: Dict[str, Dict[str, Dict[str, float]]] = {}
-    for figure in ("mae_hot_8mm", "ring_bias", "mae_brain", "volume_error"):
+    for figure in ("mae_hot_8mm", "ring_bias", "mae_brain", "volume_error", "ssim"):
         summary[figure] = {}
         for method in METHODS:
             values = np.array([case[f"{method}.{figure}"] for case in cases])

@@ -26,6 +26,29 @@ def brier(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(((np.asarray(probabilities) - labels) ** 2).mean())
 
 
+def sensitivity(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Share of the cases that bled with a probability above 0.5; ValueError where none bled."""
+    bled = np.asarray(labels) == 1
+    if not bled.any():
+        raise ValueError("A sensitivity needs cases that bled: simulate more cases.")
+    return float((np.asarray(probabilities)[bled] > 0.5).mean())
+
+
+def specificity(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Share of the cases that did not bleed with a probability of at most 0.5; ValueError where all bled."""
+    spared = np.asarray(labels) == 0
+    if not spared.any():
+        raise ValueError("A specificity needs cases that did not bleed: simulate more cases.")
+    return float((np.asarray(probabilities)[spared] <= 0.5).mean())
+
+
+def net_benefit(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> float:
+    """Net benefit (Vickers and Elkin 2006) of acting at a probability of at least `threshold`, 0 < threshold < 1: true
+    positives a case, less false positives weighed by the odds of the threshold."""
+    acted, bled = np.asarray(probabilities) >= threshold, np.asarray(labels) == 1
+    return float((acted & bled).mean() - (acted & ~bled).mean() * threshold / (1 - threshold))
+
+
 def negative_log_likelihood(labels: np.ndarray, logits: np.ndarray) -> float:
     """Mean cross-entropy in nats."""
     return float(np.mean(np.logaddexp(0, logits) - np.asarray(labels) * logits))

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any, Dict
 
+from .card_json import write_card_json
 from .generation_figures import METHODS
+from .model_card_bench import ablations_section, bench_section, cell, shifted_section
 
 METHOD_NAMES = {
     "hemocast": "**hemocast**",
@@ -22,18 +24,25 @@ SUBSETS = {
 
 
 def write_model_card(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> None:
-    """Writes docs/README.md of the bundle."""
+    """Writes docs/README.md of the bundle, and card.json beside it: the same card for machines."""
     sections = [
         heading(metadata, evaluation),
+        bench_section(evaluation),
         classification_section(evaluation),
         generation_section(evaluation["generation"]),
         calibration_section(metadata, evaluation),
-        LIMITS,
+        shifted_section(evaluation),
+        ablations_section(evaluation),
     ]
+    if (bundle / "docs" / "failures.png").exists():
+        sections.append("## Where it fails\n\nThe surest misses, the surest false alarms and the worst pictures, by rule.\n")
+        sections.append("![Failures](failures.png)\n")
+    sections.append(LIMITS)
     (bundle / "docs").mkdir(exist_ok=True)
     if (bundle / "docs" / "curves.png").exists():
         sections.append("![Losses, GradNorm weights and validation AUC of the run](curves.png)\n")
     (bundle / "docs" / "README.md").write_text("\n".join(sections))
+    write_card_json(bundle, metadata, evaluation)
 
 
 def heading(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
@@ -53,9 +62,18 @@ def heading(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
 - Input: HU on the model grid (`docs/bundle.md` of the repository); windows and calibration are inside the graph.
 - File: {file['bytes'] / 1e6:.1f} MB, SHA-256 `{file['sha256']}`. Licence {metadata['license']}.
 
-All figures: value (95 % interval over {evaluation['bootstrap']['resamples']} resamples of cases). One training run, \
-one seed; the intervals do not cover differences between runs or between heads.
+All figures: value (95 % interval over {evaluation['bootstrap']['resamples']} resamples of cases). \
+{runs_sentence(evaluation)}; the intervals do not cover differences between runs or between heads. The same card for machines: \
+`card.json`.
 """
+
+
+def runs_sentence(evaluation: Dict[str, Any]) -> str:
+    """How many training runs the bundle holds."""
+    seeds = evaluation["inDistribution"]["trainingSeeds"]
+    if len(seeds) == 1:
+        return "One training run, one seed"
+    return f"An ensemble of {len(seeds)} training runs (seeds {', '.join(map(str, seeds))}), evaluated as one"
 
 
 def classification_section(evaluation: Dict[str, Any]) -> str:
@@ -95,12 +113,12 @@ def generation_section(generation: Dict[str, Any]) -> str:
             continue
         figures = generation[key]
         text.append(f"{title}:\n")
-        text.append("| | hot region MAE, HU | ring bias, HU | brain MAE, HU | hyperdense volume error, mL |")
-        text.append("| --- | --- | --- | --- | --- |")
+        text.append("| | hot region MAE, HU | ring bias, HU | brain MAE, HU | hyperdense volume error, mL | SSIM |")
+        text.append("| --- | --- | --- | --- | --- | --- |")
         for method in METHODS:
             values = [
-                cell(figures[name][method], 2) if method in figures[name] else ""
-                for name in ("mae_hot_8mm", "ring_bias", "mae_brain", "volume_error")
+                cell(figures[name].get(method), 2)
+                for name in ("mae_hot_8mm", "ring_bias", "mae_brain", "volume_error", "ssim")
             ]
             text.append(f"| {METHOD_NAMES[method]} | " + " | ".join(values) + " |")
         text.append(f"\n{losses_sentence(figures)}\n")
@@ -109,7 +127,7 @@ def generation_section(generation: Dict[str, Any]) -> str:
 
 
 def losses_sentence(figures: Dict[str, Any]) -> str:
-    """Which baselines have a lower (or for the bias, nearer to zero) mean than the network, said outright."""
+    """Which baselines have a lower (or for the bias, nearer to zero; for SSIM a higher) mean than the network, said outright."""
     better = []
     for name, title in (
         ("mae_hot_8mm", "hot region MAE"),
@@ -123,7 +141,10 @@ def losses_sentence(figures: Dict[str, Any]) -> str:
         ahead = [m for m in METHODS[1:] if abs(figures[name][m]["value"]) <= ours]
         if ahead:
             better.append(f"{title} ({', '.join(METHOD_NAMES[m] for m in ahead)})")
-    return "The network loses in: " + "; ".join(better) + "." if better else "No baseline has a lower mean."
+    ahead = [m for m in METHODS[1:] if figures["ssim"][m]["value"] >= figures["ssim"]["hemocast"]["value"]]
+    if ahead:
+        better.append(f"SSIM ({', '.join(METHOD_NAMES[m] for m in ahead)})")
+    return "The network loses in: " + "; ".join(better) + "." if better else "No baseline does better in the mean."
 
 
 def calibration_section(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
@@ -158,11 +179,6 @@ from the picture while the probability is high. The picture illustrates; the pro
 
 def forecast_row(name: str, figures: Dict[str, Any]) -> str:
     return f"| {name} | " + " | ".join(cell(figures[key]) for key in ("auc", "accuracy", "brier", "ece")) + " |"
-
-
-def cell(figure: Dict[str, float], digits: int = 3) -> str:
-    """'0.912 (0.880 to 0.940)'."""
-    return f"{figure['value']:.{digits}f} ({figure['low']:.{digits}f} to {figure['high']:.{digits}f})"
 
 
 def verdict(gain: Dict[str, float]) -> str:

@@ -25,15 +25,27 @@ def choose_panel_rows(cohort: Cohort, outcome: Dict[str, Any]) -> List[dict]:
     return [panel_row(cohort, outcome, index) for index in dict.fromkeys(chosen)]
 
 
-def panel_row(cohort: Cohort, outcome: Dict[str, Any], index: int) -> dict:
-    """The slice that is brightest in the initial or the true follow-up CT, all pictures on it."""
+def choose_gallery_rows(cohort: Cohort, outcome: Dict[str, Any], each: int = 3) -> List[dict]:
+    """Rows for `plot_panel`: the surest misses (bled, lowest probability), the surest false alarms (did not bleed, highest
+    probability) and the largest errors of the generated picture; up to `each` of every kind, none where there are none."""
+    labels, probability = cohort.values("label"), outcome["probability"]
+    errors = np.array([case["hemocast.mae_hot_8mm"] for case in outcome["errors"]])
+    missed = [int(i) for i in np.argsort(probability) if labels[i] == 1 and probability[i] < 0.5]
+    alarms = [int(i) for i in np.argsort(-probability) if labels[i] == 0 and probability[i] > 0.5]
+    drawn = [int(i) for i in np.argsort(-np.nan_to_num(errors, nan=-1.0)) if np.isfinite(errors[i])]
+    kinds = (("missed", missed), ("false alarm", alarms), ("worst picture", drawn))
+    return [panel_row(cohort, outcome, i, kind) for kind, found in kinds for i in found[:each]]
+
+
+def panel_row(cohort: Cohort, outcome: Dict[str, Any], index: int, kind: str = "") -> dict:
+    """The slice that is brightest in the initial or the true follow-up CT, all pictures on it; `kind` leads the title."""
     image = np.clip(cohort.initial[index], -20, 100).astype(np.float32)
     truth = cohort.follow_up[index].astype(np.float32)
     inside = cohort.mask(index)
     bright = (np.maximum(smooth(image), smooth(truth)) > 50) & inside
     plane = int(bright.sum((1, 2)).argmax()) if bright.any() else image.shape[0] // 2
     attention = np.repeat(np.repeat(outcome["attention"][index][plane].astype(np.float32), 4, 0), 4, 1)
-    title = (
+    title = (f"{kind.upper()}\n" if kind else "") + (
         f"{GROUPS[int(cohort.values('group')[index])]}, bled: {'yes' if cohort.values('label')[index] else 'no'}, "
         f"p {outcome['probability'][index]:.2f} (true {cohort.values('bayes')[index]:.2f})"
     )

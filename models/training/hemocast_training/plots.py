@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
 from . import DISCLAIMER  # noqa: E402
+from .metrics import net_benefit  # noqa: E402
 
 
 def plot_curves(history: List[dict], path: Path) -> None:
@@ -46,6 +47,27 @@ def plot_discrimination(labels: np.ndarray, forecasts: Dict[str, np.ndarray], pa
         axes.legend(frameon=False, fontsize=8)
     roc.set(title="ROC", xlabel="1 - specificity", ylabel="sensitivity")
     reliability.set(title="calibration (tenths of the cohort)", xlabel="forecast", ylabel="observed frequency")
+    finish(figure, path)
+
+
+def plot_decision_curve(labels: np.ndarray, forecasts: Dict[str, np.ndarray], path: Path) -> None:
+    """Net benefit of acting on named forecasts (probabilities 0..1) at thresholds 0.05 to 0.9, beside acting on all cases
+    and on none."""
+    figure, axes = plt.subplots(figsize=(6, 4.4))
+    thresholds = np.linspace(0.05, 0.9, 86)
+    for name, forecast in forecasts.items():
+        axes.plot(thresholds, [net_benefit(labels, forecast, threshold) for threshold in thresholds], label=name)
+    everyone = [net_benefit(labels, np.ones(len(labels)), threshold) for threshold in thresholds]
+    axes.plot(thresholds, everyone, color="0.5", linewidth=0.8, linestyle="--", label="act on all")
+    axes.axhline(0, color="0.5", linewidth=0.8, label="act on none")
+    prevalence = float((labels == 1).mean())
+    axes.set(
+        title=f"decision curve (prevalence {prevalence:.2f})",
+        xlabel="threshold probability",
+        ylabel="net benefit",
+        ylim=(-0.05, prevalence * 1.05 + 0.01),
+    )
+    axes.legend(frameon=False, fontsize=8)
     finish(figure, path)
 
 

@@ -186,14 +186,15 @@ def code_checksum() -> int:
 def radiomics_forecasts(train: Cohort, test: Cohort) -> Dict[str, np.ndarray]:
     """Probabilities [cases of test] of both models, fitted on `train`; deterministic."""
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     models = {
         "radiomics_regression": make_pipeline(
             StandardScaler(),
-            LogisticRegressionCV(Cs=[0.01, 0.03, 0.1, 0.3, 1.0], cv=5, scoring="neg_log_loss", max_iter=3000),
+            GridSearchCV(LogisticRegression(max_iter=3000), {"C": [0.01, 0.03, 0.1, 0.3, 1.0]}, scoring="neg_log_loss", cv=5),
         ),
         "radiomics_boosting": HistGradientBoostingClassifier(
             max_iter=150, learning_rate=0.05, max_leaf_nodes=8, l2_regularization=1.0, early_stopping=False, random_state=0

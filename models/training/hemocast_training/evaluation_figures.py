@@ -1,0 +1,209 @@
+"""The figures a release is judged by: `inDistribution`, `ceiling`, `baselines`, `shifted` and `ablations` of evaluation.json.
+
+Ratios are ratios of means over cases; every interval resamples cases, and differences are paired (the same resample for
+both). n, seeds and date stand in every block, because blocks may be measured on different cohorts.
+"""
+
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+
+from .data import Cohort
+from .metrics import accuracy, auc, bootstrap, brier, calibration_error, net_benefit, sensitivity, specificity
+from .network.config import MAP_NAMES, PATCH
+from .regions import VOXEL_ML
+
+SEED = 2026
+PH_BLOOD_ML = 1.0
+"""A case that bled at least this much by the true follow-up counts as parenchymal hematoma."""
+
+NET_BENEFIT_AT = 0.3
+ECE_BAR = 0.08
+FLAGGED_ENOUGH = 0.5
+"""A shifted cohort is caught by the out-of-distribution score when it flags at least this share of the cases."""
+
+PICTURES = ("no_change", "no_change_denoised", "cap_at_40", "cap_at_40_denoised")
+FORECAST_FIGURES = {"auc": auc, "accuracy": accuracy, "brier": brier, "ece": calibration_error}
+NOT_RUN_BASELINES = {
+    "resnet18_3d": "needs a GPU",
+    "unet_regression": "needs a GPU",
+    "pix2pix": "needs a GPU",
+}
+NOT_RUN_ABLATIONS = {
+    "classification_only": "not run",
+    "generation_only": "not run",
+    "no_interactive_attention": "not run",
+    "no_self_attention": "not run",
+    "no_density_bias": "not run",
+    "no_gradnorm": "not run",
+}
+
+Figure = Dict[str, float]
+
+
+def blood_ml(cohort: Cohort) -> np.ndarray:
+    """mL of true blood on the follow-up of every case, from the simulator's map [cases]."""
+    channel, cell_ml = MAP_NAMES.index("blood_follow_up"), PATCH * PATCH * VOXEL_ML
+    return np.array([float(maps[channel].sum()) / 255 * cell_ml for maps in cohort.maps])
+
+
+def bootstrapped(figure: Callable[[np.ndarray], float], count: int, resamples: int) -> Figure:
+    """`metrics.bootstrap` with the seed of the evaluation."""
+    return bootstrap(figure, count, SEED, resamples)
+
+
+def forecast_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -> Dict[str, Figure]:
+    """AUC, accuracy, Brier score and expected calibration error of probabilities, each {value, low, high}."""
+    return {
+        name: bootstrapped(lambda i, figure=figure: figure(labels[i], forecast[i]), len(labels), resamples)
+        for name, figure in FORECAST_FIGURES.items()
+    }
+
+
+def gain(labels: np.ndarray, first: np.ndarray, second: np.ndarray, resamples: int) -> Dict[str, Figure]:
+    """first - second in AUC and accuracy, paired."""
+    return {
+        name: bootstrapped(
+            lambda i, figure=FORECAST_FIGURES[name]: figure(labels[i], first[i]) - figure(labels[i], second[i]),
+            len(labels),
+            resamples,
+        )
+        for name in ("auc", "accuracy")
+    }
+
+
+def decision_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -> Dict[str, Any]:
+    """Sensitivity and specificity at 0.5 and the net benefit at a threshold of 0.3, each {value, low, high}."""
+    count = len(labels)
+    return {
+        "sensitivity": bootstrapped(lambda i: sensitivity(labels[i], forecast[i]), count, resamples),
+        "specificity": bootstrapped(lambda i: specificity(labels[i], forecast[i]), count, resamples),
+        "netBenefit": bootstrapped(lambda i: net_benefit(labels[i], forecast[i], NET_BENEFIT_AT), count, resamples),
+        "netBenefitThreshold": NET_BENEFIT_AT,
+    }
+
+
+def column(errors: List[Dict[str, float]], name: str) -> np.ndarray:
+    """One figure of `case_errors` over the cases."""
+    return np.array([case[name] for case in errors])
+
+
+def ratio(first: np.ndarray, second: np.ndarray, chosen: np.ndarray, resamples: int) -> Dict[str, Any]:
+    """mean(first) / mean(second) over the chosen cases, {value, low, high, n}; a reason where it does not exist."""
+    first, second = first[chosen], second[chosen]
+    if len(first) < 2 or second.mean() <= 0:
+        return {"n": len(first), "absent": "fewer than two such cases, or no error to compare with"}
+    return {**bootstrapped(lambda i: divided(first[i], second[i]), len(first), resamples), "n": len(first)}
+
+
+def divided(first: np.ndarray, second: np.ndarray) -> float:
+    """Ratio of means; ValueError where the denominator is 0 (that resample is drawn again)."""
+    if second.mean() <= 0:
+        raise ValueError("the denominator is 0")
+    return float(first.mean() / second.mean())
+
+
+def mean_figure(values: np.ndarray, resamples: int) -> Dict[str, Any]:
+    """Mean over the cases that have the figure, {value, low, high, n}."""
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return {"n": len(values), "absent": "fewer than two such cases"}
+    return {**bootstrapped(lambda i: float(values[i].mean()), len(values), resamples), "n": len(values)}
+
+
+def picture_figures(errors: List[Dict[str, float]], ph: np.ndarray, method: str, resamples: int) -> Dict[str, Any]:
+    """How good the picture of `method` is, beside "no change" on the same cases; `ph` bool [cases]."""
+    region = column(errors, "no_change.mae_hot_8mm")
+    volume, unchanged = column(errors, f"{method}.volume_error"), column(errors, "no_change.volume_error")
+    everyone = np.ones(len(errors), bool)
+    return {
+        "lesionMaeRatio": ratio(column(errors, f"{method}.mae_hot_8mm"), region, np.isfinite(region), resamples),
+        "ringBiasHu": mean_figure(column(errors, f"{method}.ring_bias"), resamples),
+        "volumeErrorRatio": ratio(volume, unchanged, everyone, resamples),
+        "phVolumeErrorRatio": ratio(volume, unchanged, ph, resamples),
+        "ssim": mean_figure(column(errors, f"{method}.ssim"), resamples),
+    }
+
+
+def picture_gain(errors: List[Dict[str, float]], method: str, resamples: int) -> Dict[str, Any]:
+    """hemocast - method, paired: lesion MAE (HU) and volume error (mL), below 0 is better; SSIM, above 0 is better."""
+    names = {"lesionMaeHu": "mae_hot_8mm", "volumeErrorMl": "volume_error", "ssim": "ssim"}
+    return {
+        key: mean_figure(column(errors, f"hemocast.{name}") - column(errors, f"{method}.{name}"), resamples)
+        for key, name in names.items()
+    }
+
+
+def measured_on(cohort: Cohort, date: str) -> Dict[str, Any]:
+    """n, seeds, date: what the figures of a block were measured on, and when."""
+    seeds = cohort.values("seed")
+    return {"n": len(cohort), "seeds": [int(seeds.min()), int(seeds.max())], "date": date, "bootstrapUnit": "case"}
+
+
+def network_block(cohort: Cohort, outcome: Dict[str, Any], forecasts: Dict[str, Figure], resamples: int) -> Dict[str, Any]:
+    """The network on one cohort, probability and picture; `forecasts`: its AUC, accuracy, Brier and ECE."""
+    labels, errors = cohort.values("label"), outcome["errors"]
+    picture = picture_figures(errors, ph_cases(cohort), "hemocast", resamples)
+    return {
+        **forecasts,
+        **decision_figures(labels, outcome["probability"], resamples),
+        "gapToCeiling": gain(labels, cohort.values("bayes"), outcome["probability"], resamples),
+        **picture,
+        "ssimNoChange": mean_figure(column(errors, "no_change.ssim"), resamples),
+        "ssimGain": picture_gain(errors, "no_change", resamples)["ssim"],
+    }
+
+
+def ph_cases(cohort: Cohort) -> np.ndarray:
+    """bool [cases]: bled, with at least 1 mL of true blood on the follow-up."""
+    return (cohort.values("label") == 1) & (blood_ml(cohort) >= PH_BLOOD_ML)
+
+
+def baseline_blocks(
+    cohort: Cohort, outcome: Dict[str, Any], measured: Dict[str, Any], rivals: Dict[str, np.ndarray], date: str, resamples: int
+) -> Dict[str, Any]:
+    """name -> figures with `hemocastGain` (paired). `measured`: figures of the forecasts as `classification` found them;
+    `rivals`: the scores behind them [cases]."""
+    labels, errors, ph = cohort.values("label"), outcome["errors"], ph_cases(cohort)
+    stamp = measured_on(cohort, date)
+    blocks: Dict[str, Any] = {}
+    for name, figures in measured.items():
+        blocks[name] = {**stamp, **figures}
+        if name in rivals:
+            blocks[name]["hemocastGain"] = gain(labels, outcome["probability"], rivals[name], resamples)
+    for name in PICTURES:
+        blocks[name] = {
+            **stamp,
+            **picture_figures(errors, ph, name, resamples),
+            "hemocastGain": picture_gain(errors, name, resamples),
+        }
+    bloodless, unchanged = column(errors, "true_ml"), column(errors, "no_change.volume_error")
+    everyone = np.ones(len(errors), bool)
+    blocks["no_blood_anywhere"] = {
+        **stamp,
+        "volumeErrorRatio": ratio(bloodless, unchanged, everyone, resamples),
+        "phVolumeErrorRatio": ratio(bloodless, unchanged, ph, resamples),
+        "hemocastGain": {"volumeErrorMl": mean_figure(column(errors, "hemocast.volume_error") - bloodless, resamples)},
+    }
+    for name, reason in NOT_RUN_BASELINES.items():
+        blocks[name] = not_run(reason)
+    return blocks
+
+
+def not_run(reason: str) -> Dict[str, str]:
+    """What stands in place of figures that were not measured."""
+    return {"status": "not run", "reason": reason}
+
+
+def shifted_block(cohort: Cohort, outcome: Dict[str, Any], threshold: float, date: str, resamples: int) -> Dict[str, Any]:
+    """The network on a shifted cohort; `miss`: neither calibrated (ECE <= 0.08) nor flagged (half of the cases)."""
+    labels, bayes = cohort.values("label"), cohort.values("bayes")
+    figures = forecast_figures(labels, outcome["probability"], resamples)
+    flagged = (outcome["ood_score"] > threshold).astype(float)
+    return {
+        **measured_on(cohort, date),
+        **network_block(cohort, outcome, figures, resamples),
+        "ceilingAuc": bootstrapped(lambda i: auc(labels[i], bayes[i]), len(labels), resamples),
+        "oodFlaggedShare": mean_figure(flagged, resamples),
+        "miss": bool(figures["ece"]["value"] > ECE_BAR and flagged.mean() < FLAGGED_ENOUGH),
+    }

@@ -1,0 +1,136 @@
+"""Sections of the model card that show the network beside its rivals, on shifted cohorts and without its parts."""
+
+from typing import Any, Dict, List
+
+from .evaluation_figures import ECE_BAR, FLAGGED_ENOUGH
+
+IN_DISTRIBUTION = (
+    ("auc", "AUC", 3),
+    ("accuracy", "accuracy at 0.5", 3),
+    ("sensitivity", "sensitivity at 0.5", 3),
+    ("specificity", "specificity at 0.5", 3),
+    ("brier", "Brier score", 3),
+    ("ece", "expected calibration error", 3),
+    ("lesionMaeRatio", "hot region MAE, share of no change", 2),
+    ("ringBiasHu", "ring bias, HU", 2),
+    ("volumeErrorRatio", "hyperdense volume error, share of no change", 2),
+    ("phVolumeErrorRatio", "the same in parenchymal hematoma (1 mL of true blood or more)", 2),
+    ("ssim", "SSIM inside the skull", 4),
+    ("ssimNoChange", "SSIM of no change", 4),
+    ("ssimGain", "SSIM over no change (paired)", 4),
+)
+
+BASELINES = {
+    "radiomics_regression": "radiomics + logistic regression",
+    "radiomics_boosting": "radiomics + gradient boosting",
+    "density_regression": "density features + logistic regression",
+    "blood_visible_rule": "blood visible now (perfect reader)",
+    "max_hu_rule": "highest density",
+    "no_change": "no change",
+    "no_change_denoised": "no change, 3x3 mean",
+    "cap_at_40": "cap at 40 HU",
+    "cap_at_40_denoised": "cap at 40 HU, 3x3 mean",
+    "no_blood_anywhere": "no blood anywhere",
+    "resnet18_3d": "ResNet-18-3D",
+    "unet_regression": "U-Net regression",
+    "pix2pix": "pix2pix",
+}
+
+FORECAST_BASELINES = ("radiomics_regression", "radiomics_boosting", "density_regression")
+PICTURE_COLUMNS = ("lesionMaeRatio", "ringBiasHu", "volumeErrorRatio", "phVolumeErrorRatio", "ssim")
+SHIFT_COLUMNS = ("auc", "ceilingAuc", "ece", "lesionMaeRatio", "volumeErrorRatio", "oodFlaggedShare")
+
+
+def cell(figure: Any, digits: int = 3) -> str:
+    """'0.912 (0.880 to 0.940)'; the reason where there is no such figure, nothing where it does not apply."""
+    if figure is None:
+        return ""
+    if "value" not in figure:
+        return figure.get("absent", "not available")
+    return f"{figure['value']:.{digits}f} ({figure['low']:.{digits}f} to {figure['high']:.{digits}f})"
+
+
+def table(head: List[str], rows: List[List[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def was_run(block: Dict[str, Any]) -> bool:
+    """Whether a baseline or an ablation was measured."""
+    return block.get("status") != "not run"
+
+
+def bench_section(evaluation: Dict[str, Any]) -> str:
+    """The figures in one table, the fitted rivals with paired differences, the pictures one can draw without a network."""
+    figures, baselines = evaluation["inDistribution"], evaluation["baselines"]
+    rows = [[title, cell(figures.get(name), digits)] for name, title, digits in IN_DISTRIBUTION]
+    for name in ("auc", "accuracy"):
+        rows.append([f"ceiling less hemocast, {name}", cell(figures["gapToCeiling"][name])])
+    text = ["## The figures in one table\n", table(["in distribution, unseen heads", "value"], rows)]
+    rivals = [name for name in FORECAST_BASELINES if was_run(baselines[name])]
+    if rivals:
+        text.append(
+            "Rivals fitted on the same training cohort, all slices, from the picture alone; differences are paired.\n"
+        )
+        text.append(
+            table(
+                ["rival", "AUC", "accuracy", "hemocast over it, AUC", "hemocast over it, accuracy"],
+                [rival_row(name, baselines[name]) for name in rivals],
+            )
+        )
+    pictures = [["**hemocast**", *(cell(figures[key], 2) for key in PICTURE_COLUMNS)]]
+    for name, block in baselines.items():
+        if "volumeErrorRatio" in block:
+            pictures.append([BASELINES.get(name, name), *(cell(block.get(key), 2) for key in PICTURE_COLUMNS)])
+    text.append("Pictures (errors as a share of no change):\n")
+    head = ["", "hot region MAE", "ring bias, HU", "volume error", "volume error, hematoma", "SSIM"]
+    text += [table(head, pictures), not_run_sentence("Baselines", baselines)]
+    text.append("![Decision curve](decision-curve.png)\n")
+    return "\n".join(text)
+
+
+def rival_row(name: str, block: Dict[str, Any]) -> List[str]:
+    """One fitted baseline with what the network gains over it."""
+    gain = block["hemocastGain"]
+    return [BASELINES[name], cell(block["auc"]), cell(block["accuracy"]), cell(gain["auc"]), cell(gain["accuracy"])]
+
+
+def not_run_sentence(what: str, blocks: Dict[str, Any]) -> str:
+    """'Baselines not run: ResNet-18-3D (needs a GPU); ...', so that nobody takes silence for a result."""
+    missing = [f"{BASELINES.get(name, name)} ({block['reason']})" for name, block in blocks.items() if not was_run(block)]
+    return f"{what} not run: {'; '.join(missing)}.\n" if missing else ""
+
+
+def shifted_section(evaluation: Dict[str, Any]) -> str:
+    """Other physics and case mixes, with the misses named."""
+    shifted = evaluation["shifted"]
+    if not shifted:
+        return "## Shifted cohorts\n\nNot run: no shifted cohort was given to the evaluation.\n"
+    rows = [
+        [name, str(block["n"]), *(cell(block.get(key), 3 if key in ("auc", "ceilingAuc", "ece") else 2) for key in SHIFT_COLUMNS)]
+        for name, block in shifted.items()
+    ]
+    head = ["cohort", "cases", "AUC", "ceiling AUC", "ECE", "hot region MAE ratio", "volume error ratio", "flagged share"]
+    missed = [name for name, block in shifted.items() if block["miss"]]
+    verdict = (
+        f"**Missed: {', '.join(missed)}.** There the calibration error is above {ECE_BAR} and the out-of-distribution score "
+        f"flags less than {FLAGGED_ENOUGH:.0%} of the cases: nothing warns the reader."
+        if missed
+        else f"No cohort is both miscalibrated (ECE above {ECE_BAR}) and unflagged (less than {FLAGGED_ENOUGH:.0%} of the cases)."
+    )
+    return "\n".join(["## Shifted cohorts\n", table(head, rows), verdict, ""])
+
+
+def ablations_section(evaluation: Dict[str, Any]) -> str:
+    """What the parts of the network are worth, as far as it was measured."""
+    ablations = evaluation["ablations"]
+    rows = [
+        [name, str(block.get("n", "")), *(cell(block.get(key)) for key in ("auc", "accuracy", "lesionMaeRatio"))]
+        for name, block in ablations.items()
+        if was_run(block)
+    ]
+    text = ["## Ablations\n"]
+    if rows:
+        text.append(table(["without", "cases", "AUC", "accuracy", "hot region MAE ratio"], rows))
+    return "\n".join([*text, not_run_sentence("Ablations", ablations)])

@@ -1,0 +1,161 @@
+"""What `evaluate` publishes: the figures a release is judged by, its rivals, its misses, and the card for people and machines."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hemocast_training import evaluate
+from hemocast_training.__main__ import main
+from hemocast_training.bundle import METADATA_FILE, MODEL_FILE, describe_file, write_json
+from hemocast_training.data import Cohort
+from hemocast_training.evaluation_figures import blood_ml, picture_figures
+from hemocast_training.generation_figures import case_errors
+from hemocast_training.metrics import net_benefit, sensitivity, specificity
+from hemocast_training.radiomics import CACHE_FILE, FEATURES, radiomics, radiomics_matrix
+
+from synthetic import toy_pair, write_toy_cohort
+
+SHIPPED = Path(__file__).resolve().parents[2] / "hemocast-tiny"
+
+
+@pytest.fixture(scope="module")
+def cohorts(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cohorts")
+    for name, count, head in (("train", 50, 1), ("test", 24, 13), ("strange", 20, 14), ("caught", 20, 14)):
+        write_toy_cohort(root / name, count, seed=head, head=head)
+    return root
+
+
+def oracle(bundle, cohort, pictures=True):
+    """Knows the truth on the test heads; on `strange` and `caught` it is sure of nothing but hemorrhage."""
+    lost = cohort.folder.name != "test"
+    labels, count = cohort.values("label"), len(cohort)
+    truth = [volume.astype(np.float32) for volume in cohort.follow_up]
+    return {
+        "probability": np.full(count, 0.95) if lost else np.where(labels == 1, 0.9, 0.1),
+        "ood_score": np.full(count, 9.0 if cohort.folder.name == "caught" else 0.0),
+        "errors": [case_errors(cohort.initial[i], truth[i], truth[i], cohort.mask(i)) for i in range(count)],
+        "follow_up": cohort.follow_up,
+        "attention": [np.ones((24, 32, 32), np.float16)] * count,
+    }
+
+
+@pytest.fixture(scope="module")
+def bundle(cohorts, tmp_path_factory):
+    """An evaluated bundle whose network is the oracle."""
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "models").mkdir()
+    (folder / MODEL_FILE).write_bytes(b"not read")
+    metadata = json.loads((SHIPPED / METADATA_FILE).read_text())
+    metadata["calibration"].setdefault("bias", 0.0)
+    metadata["files"] = {MODEL_FILE: describe_file(folder / MODEL_FILE)}
+    write_json(folder / METADATA_FILE, metadata)
+    ablation = {"no_gradnorm": {"n": 24, "auc": {"value": 0.5, "low": 0.4, "high": 0.6}}}
+    (folder / "ablations.json").write_text(json.dumps(ablation))
+    paths = {name: str(cohorts / name) for name in ("train", "test", "strange", "caught")}
+    command = ["evaluate", "--bundle", str(folder), "--cohort", paths["test"], "--train", paths["train"], "--resamples", "40"]
+    command += ["--shifted", f"strange={paths['strange']}", "--shifted", f"caught={paths['caught']}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "predict", oracle)
+        assert main([*command, "--ablations", str(folder / "ablations.json")]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluation(bundle):
+    return json.loads((bundle / "evaluation.json").read_text())
+
+
+def test_a_network_that_knows_the_truth_gets_the_best_figures(evaluation):
+    figures = evaluation["inDistribution"]
+    assert figures["n"] == 24 and figures["seeds"] == [0, 23] and figures["date"] == evaluation["date"]
+    for name, best in (("auc", 1), ("accuracy", 1), ("brier", 0.01), ("sensitivity", 1), ("specificity", 1)):
+        assert figures[name]["value"] == pytest.approx(best), name
+    assert 0.05 < figures["ece"]["value"] <= 0.1  # it says 0.9 and 0.1 where it could say 1 and 0
+    for name in ("lesionMaeRatio", "ringBiasHu", "volumeErrorRatio", "phVolumeErrorRatio"):
+        assert figures[name]["value"] == figures[name]["low"] == figures[name]["high"] == 0, name
+    assert figures["ssim"]["value"] == pytest.approx(1, abs=0.001)
+    assert figures["ssimNoChange"]["high"] < 1 and figures["ssimGain"]["low"] > 0
+    assert evaluation["ceiling"]["auc"]["value"] == 1 and figures["gapToCeiling"]["auc"]["value"] == 0
+
+
+def test_every_rival_stands_beside_it_or_says_why_it_was_not_run(evaluation):
+    baselines = evaluation["baselines"]
+    for name in ("radiomics_regression", "radiomics_boosting"):
+        gain = baselines[name]["hemocastGain"]["auc"]
+        assert gain["value"] == pytest.approx(1 - baselines[name]["auc"]["value"], abs=2e-4) and gain["low"] >= 0
+        assert baselines[name]["auc"]["value"] > 0.7  # the toy's outcome is its density
+    assert baselines["no_change"]["lesionMaeRatio"]["value"] == 1
+    assert baselines["no_change"]["hemocastGain"]["lesionMaeHu"]["high"] < 0
+    assert baselines["no_blood_anywhere"]["volumeErrorRatio"]["value"] == baselines["cap_at_40"]["volumeErrorRatio"]["value"]
+    assert baselines["pix2pix"] == {"status": "not run", "reason": "needs a GPU"}
+    assert evaluation["ablations"]["no_gradnorm"]["n"] == 24
+    assert evaluation["ablations"]["no_self_attention"]["status"] == "not run"
+
+
+def test_a_shift_that_is_neither_calibrated_nor_flagged_is_called_a_miss(evaluation, bundle):
+    shifted = evaluation["shifted"]
+    assert shifted["strange"]["miss"] and shifted["strange"]["oodFlaggedShare"]["value"] == 0
+    assert not shifted["caught"]["miss"] and shifted["caught"]["oodFlaggedShare"]["value"] == 1
+    card = (bundle / "docs" / "README.md").read_text()
+    assert "**Missed: strange.**" in card
+    for words in ("ResNet-18-3D (needs a GPU)", "radiomics + gradient boosting", "decision-curve.png", "failures.png"):
+        assert words in card
+
+
+def test_the_card_for_machines_answers_all_31_source_attributes_or_says_why_not(evaluation, bundle):
+    card = json.loads((bundle / "card.json").read_text())
+    assert len({found["id"] for found in card["sourceAttributes"]}) == 31 and len(card["tripodAi"]) == 27
+    for found in (*card["sourceAttributes"], *card["tripodAi"], *card["claim"]):
+        assert found["value"] and (found["value"] == "not available") == bool(found.get("why")), found
+    assert card["figures"]["inDistribution"] == evaluation["inDistribution"]
+
+
+def test_radiomics_measure_the_same_on_a_mirrored_head_and_more_on_a_brighter_one():
+    pair = toy_pair(np.random.default_rng(3))
+    image, inside = pair["initial"], pair["initial"] < 200
+    inside &= np.abs(image) < 200
+    found = np.array(radiomics(image, inside))
+    assert found.shape == (len(FEATURES),) and np.isfinite(found).all()
+    assert radiomics(image[:, :, ::-1], inside[:, :, ::-1]) == pytest.approx(found, rel=0.02, abs=0.05)
+    brighter = np.array(radiomics(np.where(image > 45, image + 20, image), inside))
+    assert (brighter[:5] >= found[:5]).all() and brighter[4] > found[4]
+    assert len(radiomics(np.full(image.shape, 30, np.int16), np.zeros(image.shape, bool))) == len(FEATURES)
+
+
+def test_cached_radiomics_belong_to_the_very_images(tmp_path):
+    cohort = Cohort(write_toy_cohort(tmp_path, 2, seed=5))
+    first = radiomics_matrix(cohort)
+    written = (tmp_path / CACHE_FILE).stat().st_mtime_ns
+    assert (radiomics_matrix(cohort) == first).all() and (tmp_path / CACHE_FILE).stat().st_mtime_ns == written
+    cohort.initial[1] = np.where(cohort.initial[1] > 45, cohort.initial[1] + 20, cohort.initial[1])
+    again = radiomics_matrix(cohort)
+    assert (again[0] == first[0]).all() and (again[1] != first[1]).any()
+
+
+def test_blood_in_the_maps_is_counted_in_millilitres(tmp_path):
+    cohort = Cohort(write_toy_cohort(tmp_path, 1, seed=5))
+    cohort.maps[0][:] = 0
+    cohort.maps[0][3, 10:12, 4:14, 4:14] = 255
+    assert blood_ml(cohort) == pytest.approx([2 * 10 * 10 * 6 * 6 * 5 / 1000])
+
+
+def test_a_ratio_without_cases_says_so(tmp_path):
+    errors = [{f"no_change.{key}": 1.0 for key in ("mae_hot_8mm", "ring_bias", "volume_error", "ssim")}] * 4
+    assert "absent" in picture_figures(errors, np.zeros(4, bool), "no_change", 20)["phVolumeErrorRatio"]
+
+
+def test_net_benefit_sensitivity_and_specificity_are_those_of_the_textbook():
+    labels, forecast = np.array([1, 1, 0, 0, 0]), np.array([0.9, 0.3, 0.6, 0.2, 0.5])
+    assert net_benefit(labels, forecast, 0.25) == pytest.approx(2 / 5 - 2 / 5 / 3)
+    assert sensitivity(labels, forecast) == 0.5
+    assert specificity(labels, forecast) == pytest.approx(2 / 3)
+
+
+def test_a_shifted_cohort_needs_a_name(tmp_path, capsys):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / METADATA_FILE).write_text('{"files": {}}')
+    assert main(["evaluate", "--bundle", str(tmp_path), "--cohort", "x", "--shifted", "cohorts/low-dose"]) == 1
+    assert "NAME=DIR" in capsys.readouterr().err
