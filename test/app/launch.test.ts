@@ -3,14 +3,14 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Browser, Page, Request } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
-import { buildApp, openChromium, stateOf, viewerReady } from './support/app-browser.ts';
+import { buildApp, changeResource, openChromium, stateOf, viewerReady } from './support/app-browser.ts';
 
 describeWith('Chromium', 'The app launched', () => {
   let service: ServiceProcess;
   let browser: Browser;
   beforeAll(async () => {
     buildApp();
-    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+    [service, browser] = await Promise.all([ServiceProcess.start({ CHART_WATCH_MS: '500' }), openChromium()]);
   });
   afterAll(async () => {
     await browser?.close();
@@ -92,6 +92,20 @@ describeWith('Chromium', 'The app launched', () => {
     await stateOf(page, 'current');
     await page.close();
   });
+
+  it('strikes the number through before the eyes of who reads it, when its study is taken back', async () => {
+    const page = await browser.newPage();
+    await page.goto(await launchUrl({ patient: 'lindqvist-maja' }));
+    await stateOf(page, 'current');
+    await changeResource(service, 'ImagingStudy/lindqvist-maja-ct', (study) => void (study.status = 'cancelled'));
+    await stateOf(page, 'withdrawn');
+    expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
+    expect(await page.locator('[data-testid="risk"] strong').count()).toBe(0);
+    await page.reload();
+    await page.waitForSelector('main[data-state^="none-"]');
+    expect(await page.locator('[data-testid="risk"]').count()).toBe(0);
+    await page.close();
+  }, 60_000);
 
   it('shows what a card asked for only where it is this patient’s', async () => {
     const other = (await service.fhir('RiskAssessment?subject=Patient/lindqvist-maja')).entry[0].resource.id;

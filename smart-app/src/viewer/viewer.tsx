@@ -259,7 +259,7 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
           {typeof attentionMap === 'object' ? (
             <AttentionLegend />
           ) : (
-            <p className="viewer-note">{attentionMap ?? 'Loading the attention map …'}</p>
+            <p className="legend">{attentionMap ?? 'Loading the attention map …'}</p>
           )}
         </div>
       )}

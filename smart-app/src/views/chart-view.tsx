@@ -1,6 +1,7 @@
 /** The whole screen of one patient, in the order in which a clinician needs it. */
-import { useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
+import { chooseForecast } from '../chart/forecast.ts';
 import type { Forecast } from '../chart/forecast.ts';
 import { readDetails, readFirstScreen, readStudies, readWork, requestAssessment } from '../chart/read-chart.ts';
 import type { Details, FirstScreen } from '../chart/read-chart.ts';
@@ -16,7 +17,7 @@ import { HistoryPanel, OriginPanel } from './origin-panel.tsx';
 import { RiskPanel } from './risk-panel.tsx';
 import { ViewerPanel } from './viewer-panel.tsx';
 
-/** How often work under way is looked at, and how often one looks whether there is any, ms. */
+/** How often work under way is looked at; how often the chart is, for what began, was replaced or was taken back, ms. */
 const LOOK_MS = { open: 1_000, idle: 15_000 } as const;
 
 export function ChartView({ session }: { readonly session: Session }): ReactNode {
@@ -31,9 +32,15 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
     problem: undefined,
   });
 
+  const lastShown = useRef<string>(undefined);
   const readScreen = useCallback(async (): Promise<void> => {
     try {
-      setScreen(await readFirstScreen(session, requested));
+      const { chosen, ...read } = await readFirstScreen(session, requested);
+      // What is taken back while someone looks at it is struck through before their eyes; it does not just vanish.
+      const forecasts = chosen.all.map(({ forecast }) => forecast);
+      const kept = chosen.shown === undefined ? chooseForecast(forecasts, lastShown.current) : chosen;
+      lastShown.current = kept.shown?.reference;
+      setScreen({ ...read, chosen: kept });
       setFailure(undefined);
     } catch (error) {
       setFailure(error instanceof Error ? error.message : 'The chart could not be read.');
@@ -52,19 +59,23 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
     return () => void (gone = true);
   }, [session, forecast?.reference]);
 
-  // Work is followed while the screen is visible; when it ends, the chart is read again.
+  // Looked at while the screen is visible, and at once when it becomes so: nobody reads what has been taken back since.
   const kind = work?.kind;
   useEffect(() => {
     const look = async (): Promise<void> => {
       if (document.hidden) return;
-      const found = await readWork(session, session.requested.imagingStudy);
-      setWork(found);
-      if (kind === 'open' && found.kind === 'idle') await readScreen();
+      const found = kind === 'unknown' ? undefined : await readWork(session, session.requested.imagingStudy);
+      if (found !== undefined) setWork(found);
+      if (kind !== undefined && (kind !== 'open' || found?.kind === 'idle')) await readScreen();
     };
     if (kind === undefined) void look();
-    if (kind === 'unknown') return;
     const timer = setInterval(() => void look(), kind === 'open' ? LOOK_MS.open : LOOK_MS.idle);
-    return () => clearInterval(timer);
+    const seen = (): void => void look();
+    document.addEventListener('visibilitychange', seen);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener('visibilitychange', seen);
+    };
   }, [session, kind, readScreen]);
 
   const assess = async (study: string): Promise<void> => {

@@ -30,7 +30,7 @@ export function RiskPanel({
       </p>
       {interval ? (
         <p>
-          {interval.levelPercent} % interval {interval.lowPercent} to {interval.highPercent} %
+          {interval.levelPercent} % interval {Math.round(interval.lowPercent)} to {Math.round(interval.highPercent)} %
         </p>
       ) : (
         <p>No interval is available.</p>
