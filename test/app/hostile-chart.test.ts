@@ -80,7 +80,8 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
       started: '2026-04-01T09:00:00Z',
     });
 
-    const { page, requested, complaints, close } = await openApp(browser, service, patient);
+    const appContext = { riskAssessment: HOSTILE, imagingStudy: HOSTILE };
+    const { page, requested, complaints, close } = await openApp(browser, service, patient, { appContext });
     await stateOf(page, 'current');
     await page.locator('.findings dd').first().waitFor();
     await page.getByText('A newer CT is in the chart').waitFor();
@@ -98,6 +99,36 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     expect(requested.filter((url) => !url.startsWith(`${service.url}/`))).toEqual([]);
     expect(complaints.filter((complaint) => !complaint.includes('status of 422'))).toEqual([]);
     await close();
+  });
+
+  it('gets no further in the sandbox EHR, neither by its chart nor by a card', async () => {
+    const page = await browser.newPage();
+    const requested: string[] = [];
+    page.on('request', (request) => void requested.push(request.url()));
+    page.on('dialog', (dialog) => (requested.push('dialog'), dialog.dismiss()));
+    const reason = { system: 'urn:x', code: HOSTILE, display: HOSTILE };
+    const card = {
+      uuid: HOSTILE,
+      summary: HOSTILE,
+      detail: PAYLOADS.join('\n\n'),
+      indicator: 'warning',
+      source: { label: HOSTILE, url: 'javascript:window.hit=1' },
+      links: [{ label: HOSTILE, url: 'javascript:window.hit=1', type: 'smart', appContext: HOSTILE }],
+      overrideReasons: [reason],
+    };
+    await page.route('**/cds-services/*', (route) => route.fulfill({ json: { cards: [card] } }));
+    await page.goto(service.url);
+    await page.getByRole('button', { name: PAYLOADS[0] }).click();
+    await page.locator('article').waitFor();
+    await page.evaluate('document.querySelectorAll("details").forEach((element) => { element.open = true })');
+    await page.locator('article').getByRole('button').first().click();
+    await page.locator('iframe[title="hemocast"]').waitFor();
+    expect(await page.locator('article').innerText()).toContain(PAYLOADS[0]);
+    expect(await page.evaluate('window.hit')).toBeUndefined();
+    const inserted = '#ehr :is(script, link, style, img, svg, math, a[href^="javascript"])';
+    expect(await page.locator(inserted).count()).toBe(0);
+    expect(requested.filter((url) => !url.startsWith(`${service.url}/`))).toEqual([]);
+    await page.close();
   });
 
   it('is held against the patient of the launch: another’s forecast is left out, and said so', async () => {

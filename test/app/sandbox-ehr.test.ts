@@ -1,8 +1,10 @@
 /** The whole loop in two minutes of clicking: the sandbox EHR at `/`, in Chromium. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { describeWith } from '../support/components.ts';
+import { describeWith, repositoryRoot } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import { buildApp, openChromium } from './support/app-browser.ts';
 
@@ -71,6 +73,23 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await app.getByText('high risk').waitFor();
     await app.getByText('AI-generated follow-up CT').first().waitFor();
   }, 60_000);
+
+  const upload = async (folder: string): Promise<string> => {
+    const directory = join(repositoryRoot, '../shared/data', folder);
+    const files = readdirSync(directory).filter((name) => !/\.(txt|md|json)$/i.test(name));
+    await page.getByLabel('Files of one head CT').setInputFiles(files.map((name) => join(directory, name)));
+    const steps = page.getByRole('status', { name: 'What happens with the upload' });
+    await steps.getByText(/The forecast is in the chart|No forecast/).waitFor({ timeout: 90_000 });
+    return steps.innerText();
+  };
+
+  it('stores an uploaded study, opens its patient and says what happens until there is a forecast, or why there is none', async () => {
+    expect(await upload('ge_hispeed_head_tilt')).toMatch(
+      /Storing \d+ files[^]*In the chart of[^]*The forecast is in the chart/,
+    );
+    await page.getByText(/RiskAssessment: hemorrhage within 72 h/).waitFor();
+    expect(await upload('abdomen_ct_3slice_ge')).toMatch(/In the chart of[^]*No forecast: \S+/);
+  }, 180_000);
 
   it('has no accessibility violation that axe finds', async () => {
     const context = await browser.newContext({ bypassCSP: true, viewport: { width: 1500, height: 950 } });

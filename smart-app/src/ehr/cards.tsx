@@ -21,15 +21,18 @@ export function Cards({ about, cards, silence, onOpenApp, onOverridden }: CardsP
         <article key={card.uuid} className={`card ${card.indicator}`} data-card={card.uuid}>
           <h3>{card.summary}</h3>
           <div className="detail">
-            <Markdown>{card.detail ?? ''}</Markdown>
+            <Markdown disallowedElements={['img']}>{card.detail ?? ''}</Markdown>
           </div>
           <p className="quiet">{card.source.label}</p>
           <p className="actions">
             {card.links?.map((link) => (
-              <button key={link.url} type="button" onClick={onOpenApp}>
+              <button key={link.url} type="button" className="primary" onClick={onOpenApp}>
                 {link.label}
               </button>
             ))}
+          </p>
+          <p className="actions" role="group" aria-label="Reasons to go on without it">
+            {card.overrideReasons !== undefined && <span className="quiet">Put aside:</span>}
             {card.overrideReasons?.map((reason) => (
               <button
                 key={reason.code}

@@ -24,8 +24,8 @@ export async function searchOf<T extends Resource>(
   return resources.filter((resource): resource is T => resource.resourceType === resourceType);
 }
 
-/** STOW-RS of whole files (PS3.18 10.5). */
-export async function storeDicom(files: readonly File[]): Promise<void> {
+/** STOW-RS of whole files (PS3.18 10.5). Returns the Study Instance UID of what was stored. */
+export async function storeDicom(files: readonly File[]): Promise<string> {
   const boundary = `hemocast-${crypto.randomUUID()}`;
   const parts = files.flatMap((file) => [`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`, file, '\r\n']);
   const response = await fetch('/sandbox/dicomweb/studies', {
@@ -36,7 +36,12 @@ export async function storeDicom(files: readonly File[]): Promise<void> {
     },
     body: new Blob([...parts, `--${boundary}--\r\n`]),
   });
-  if (!response.ok) throw new Error(`The archive stored not all of the files (${response.status}).`);
+  if (!response.ok) throw new Error(`The archive did not store all of the files (${response.status}).`);
+  // RetrieveURL of the study: ".../studies/<uid>"
+  const stored = (await response.json()) as Record<string, { readonly Value?: readonly unknown[] } | undefined>;
+  const uid = /\/studies\/([\d.]+)$/.exec(String(stored['00081190']?.Value?.[0]))?.[1];
+  if (uid === undefined) throw new Error('The archive did not say which study it stored.');
+  return uid;
 }
 
 /** An EHR launch (SMART App Launch 2.2): the EHR keeps who and what, the app gets an opaque word for it. */

@@ -1,8 +1,9 @@
 import type { Patient, RiskAssessment } from '@medplum/fhirtypes';
 import { useCallback, useEffect, useState } from 'react';
 import { Chart, nameOf } from './chart.tsx';
-import { launchUrl, searchOf, storeDicom } from './fhir.ts';
+import { launchUrl, searchOf } from './fhir.ts';
 import { OrderEntry } from './order-entry.tsx';
+import { Upload } from './upload.tsx';
 
 const DISCLAIMER = 'Research use only, trained on simulated data, not a medical device.';
 
@@ -39,17 +40,6 @@ export function SandboxEhr() {
     setMessage('');
     launchUrl(id).then(setApp, (error: Error) => setMessage(error.message));
   };
-  const upload = async (files: FileList | null): Promise<void> => {
-    if (files === null || files.length === 0) return;
-    setMessage(`Storing ${files.length} files …`);
-    try {
-      await storeDicom([...files]);
-      setMessage('Stored. The study is in the chart of its patient.');
-      setRevision((value) => value + 1);
-    } catch (error) {
-      setMessage((error as Error).message);
-    }
-  };
   const patient = patients.find(({ id }) => id === chosen);
   return (
     <>
@@ -80,11 +70,12 @@ export function SandboxEhr() {
               </li>
             ))}
           </ul>
-          <h2>Upload a DICOM study</h2>
-          <label>
-            Files of one head CT <input type="file" multiple onChange={(event) => void upload(event.target.files)} />
-          </label>
-          <p className="quiet">They stay on this machine. Then open the patient and hemocast.</p>
+          <Upload
+            onStored={(id) => {
+              open(id);
+              setRevision((value) => value + 1);
+            }}
+          />
         </nav>
         {patient !== undefined && (
           <main>
