@@ -97,11 +97,27 @@ export async function settled(page: Page): Promise<void> {
 
 const AXE = readFileSync(join(repositoryRoot, 'node_modules/axe-core/axe.min.js'), 'utf8');
 
-/** WCAG 2.2 A and AA violations as "rule: element", with every disclosure opened first. */
+/**
+ * WCAG 2.2 A and AA violations as "rule: element", with every disclosure opened first: as the page is, and dark on 320 CSS pixels,
+ * where nothing may reach beyond the screen either (WCAG 1.4.10).
+ */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate('document.querySelectorAll("details").forEach((element) => { element.open = true })');
-  await settled(page);
   await page.evaluate(AXE); // evaluated by the test, outside of the page's own policy
+  const found = await axe(page);
+  const size = page.viewportSize()!;
+  await page.setViewportSize({ width: 320, height: 700 });
+  await page.emulateMedia({ colorScheme: 'dark' });
+  const narrow = await axe(page);
+  const beyond = (await page.evaluate('document.documentElement.scrollWidth - innerWidth')) as number;
+  await page.setViewportSize(size);
+  await page.emulateMedia({ colorScheme: null });
+  await settled(page);
+  return [...found, ...narrow.map((line) => `dark, 320 px: ${line}`), ...(beyond > 0 ? [`${beyond} px too wide`] : [])];
+}
+
+async function axe(page: Page): Promise<string[]> {
+  await settled(page);
   const run = `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
     .then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html.slice(0, 160))))`;
   return (await page.evaluate(run)) as string[];
