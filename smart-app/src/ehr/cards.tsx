@@ -31,7 +31,7 @@ export function Cards({ about, cards, silence, onOpenApp, onOverridden }: CardsP
               </button>
             ))}
           </p>
-          <p className="actions" role="group" aria-label="Reasons to go on without it">
+          <div className="actions" role="group" aria-label="Reasons to go on without it">
             {card.overrideReasons !== undefined && <span className="quiet">Put aside:</span>}
             {card.overrideReasons?.map((reason) => (
               <button
@@ -43,7 +43,7 @@ export function Cards({ about, cards, silence, onOpenApp, onOverridden }: CardsP
                 {reason.display ?? reason.code}
               </button>
             ))}
-          </p>
+          </div>
         </article>
       ))}
     </div>

@@ -49,11 +49,13 @@ export function Upload({ onStored }: { readonly onStored: (patientId: string) =>
         />
       </label>
       <p className="quiet">They stay on this machine.</p>
-      <ol className="steps" role="status" aria-label="What happens with the upload">
-        {steps.map((step, at) => (
-          <li key={at}>{step}</li>
-        ))}
-      </ol>
+      <div role="status" aria-label="What happens with the upload">
+        <ol className="steps">
+          {steps.map((step, at) => (
+            <li key={at}>{step}</li>
+          ))}
+        </ol>
+      </div>
     </section>
   );
 }
