@@ -173,7 +173,7 @@ def test_golden_weights_cover_averaging_interpolation_identity_uneven_slices_and
 def test_metadata_needs_a_model_file(tmp_path):
     from hemocast_training.bundle import write_metadata
 
-    calibration = Calibration(1.0, [[1.0, 0.0]], 0.5, {}, "none")
+    calibration = Calibration(1.0, 0.0, [[1.0, 0.0]], 0.5, {}, "none")
     training = {"parameters": 1, "cases": 1, "heads": [1], "minutes": 1, "pairs_seen": 1, "seed": 0, "device": "core"}
     with pytest.raises(FileNotFoundError):
         write_metadata(tmp_path, "x", "0.0.1", calibration, 1.0, training)
