@@ -80,6 +80,16 @@ export class OnnxModel {
   async #prove(): Promise<void> {
     const { startCheck } = this.#bundle;
     const output = await this.run(startCheck.image);
+    const size = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
+    for (const [name, values, shape] of [
+      ['follow_up', output.followUpHu, this.#bundle.input.shape],
+      ['attention', output.attention, this.#bundle.attentionShape],
+    ] as const) {
+      if (values.length === size(shape)) continue;
+      throw new ConfigurationError(
+        `The network's ${name} has ${values.length} values; configs/metadata.json says ${shape.join(' x ')}.`,
+      );
+    }
     const worst = Math.max(...startCheck.followUpSamples.map(([index, hu]) => Math.abs(output.followUpHu[index] - hu)));
     const wrong =
       Math.abs(output.logit - startCheck.logit) > startCheck.tolerance.logit ||

@@ -63,6 +63,22 @@ describe('A model bundle', () => {
     await expect(start()).rejects.toMatchObject({ name: 'ConfigurationError' });
   });
 
+  it.each<[string, (metadata: Json) => void, RegExp]>([
+    [
+      'attention of another shape',
+      (m) => (m.network_data_format.outputs.attention.shape = [1, 24, 16, 16]),
+      /attention has/,
+    ],
+    [
+      'a range of HU that the network leaves',
+      (m) => (m.follow_up_range_hu = [0, 10]),
+      /follow_up that cannot be right/,
+    ],
+  ])('does not serve where its metadata promises %s', async (_, change, message) => {
+    edit('configs/metadata.json', change);
+    await expect(start()).rejects.toThrow(message);
+  });
+
   it('does not serve where the golden vector asks for another probability', async () => {
     edit('golden/golden.json', (golden) => (golden.start_check.probability += 0.01));
     await expect(start()).rejects.toThrow(/does not reproduce its golden vector/);
