@@ -2,6 +2,7 @@
  * Real components that some suites need. Absent ones are named and skipped; with CI=true an absent component is a failure,
  * because a skipped suite would let a broken adapter through.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe } from '@jest/globals';
@@ -29,6 +30,7 @@ const components = {
   Chromium: () => onPath('chromium') !== undefined,
   dcmtk: () => onPath('dcmdump') !== undefined,
   SwiftShader: () => existsSync(SWIFTSHADER) && existsSync('/lib/x86_64-linux-gnu/libvulkan.so.1'),
+  'mount namespaces': () => spawnSync('unshare', ['--mount', 'true']).status === 0,
   dicom3tools: () => onPath('dciodvfy') !== undefined,
 } as const;
 
