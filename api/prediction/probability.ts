@@ -75,7 +75,7 @@ export function toPrediction(input: {
   const shift = (probability: number): number =>
     shiftPrevalence(probability, calibration.prevalence, assumedPrevalence);
   const probability = shift(input.probability);
-  const probabilityInterval = intervalAt(logit, calibration, shift);
+  const probabilityInterval = intervalAt(input, calibration, shift);
   return {
     score: logit,
     probability,
@@ -91,9 +91,12 @@ export function toPrediction(input: {
   };
 }
 
-/** Central `level` range over the refitted calibrations, shifted like the probability itself (both maps keep order). */
+/**
+ * Central `level` range over the refitted calibrations, shifted like the probability itself (both maps keep order), and wide
+ * enough to hold that probability: a bundle calibrated without a bias can lie beside its own refits, which have one.
+ */
 function intervalAt(
-  logit: number,
+  { logit, probability }: { readonly logit: number; readonly probability: number },
   calibration: Calibration,
   shift: (probability: number) => number,
 ): ProbabilityInterval | null {
@@ -102,8 +105,8 @@ function intervalAt(
   const probabilities = interval.affine.map(([a, b]) => sigmoid(a * logit + b)).sort((p, q) => p - q);
   const tail = (1 - interval.level) / 2;
   return {
-    low: shift(quantile(probabilities, tail)),
-    high: shift(quantile(probabilities, 1 - tail)),
+    low: shift(Math.min(probability, quantile(probabilities, tail))),
+    high: shift(Math.max(probability, quantile(probabilities, 1 - tail))),
     level: interval.level,
     method: interval.method,
   };

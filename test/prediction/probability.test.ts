@@ -121,6 +121,16 @@ describe('The interval', () => {
     expect(high).toBeCloseTo(0.58, 9);
   });
 
+  it('holds the probability it is about, also where that lies beside every refit', () => {
+    const affine = [0.2, 0.4].map((p) => [0, logit(p)] as const);
+    const cal = calibration({ level: 0.9, method: 'two', affine });
+    const above = predict(0, 0.6, cal);
+    expect(above.probabilityInterval!.high).toBe(above.probability);
+    expect(above.probabilityInterval!.low).toBeCloseTo(shiftPrevalence(0.21, 0.51, 0.35), 9); // 0.2 + 0.05 * 0.2
+    const below = predict(0, 0.1, cal);
+    expect(below.probabilityInterval!.low).toBe(below.probability);
+  });
+
   it('is null with the reason where the model has none', () => {
     expect(predict(1, 0.62)).toMatchObject({
       probabilityInterval: null,
