@@ -21,9 +21,9 @@ export function paintAttentionOver(
   pair: CtPair,
   panes: Panes,
   view: ViewState,
-  map: AttentionMap | undefined,
+  map: AttentionMap,
 ): void {
-  if (!view.attention || map === undefined) return;
+  if (!view.attention) return;
   paintOver(canvas, pair, panes, 'initial', (rgba) => paintAttention(map, pair.geometry, view.slice, rgba));
 }
 
