@@ -39,7 +39,7 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await page.getByRole('button', { name: /Lindqvist/ }).waitFor();
     expect(await page.getByRole('button', { name: /Lindqvist/ }).innerText()).toMatch(/\d+ % high/);
     expect(await page.getByRole('button', { name: /Moreau/ }).innerText()).toContain('not assessed');
-  }, 30_000);
+  }, 60_000);
 
   it('shows the forecast as a card when the chart is opened, and when an anticoagulant is signed', async () => {
     await page.getByRole('button', { name: /Lindqvist/ }).click();
@@ -50,13 +50,13 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await card.waitFor();
     expect(await card.innerText()).toMatch(/Hemorrhage within 72 h after thrombectomy: \d+ % \(high\)/);
     expect(await card.innerText()).toContain('not a medical device');
-  }, 30_000);
+  }, 60_000);
 
   it('is silent about a drug that has nothing to do with bleeding', async () => {
     await page.getByRole('combobox').selectOption({ label: 'Acetaminophen 500 mg oral' });
     await page.getByText('No card: nothing useful to say about this order.').waitFor();
     expect(await cardOf('New order').count()).toBe(0);
-  }, 30_000);
+  }, 60_000);
 
   it('sends the reason why a card was overridden, and the service counts it', async () => {
     await page.getByRole('combobox').selectOption({ label: 'Aspirin 81 mg oral' });
@@ -64,7 +64,7 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await cardOf('New order').getByRole('button', { name: 'Already considered' }).click();
     await page.getByText('The reason was sent to the service.').waitFor();
     expect(await (await service.fetch('/metrics')).text()).toMatch(/reason="already-considered"[^\n]* 1$/m);
-  }, 30_000);
+  }, 60_000);
 
   it('launches the app in a panel by an EHR launch: the risk of this patient, beside both CTs', async () => {
     await page.getByRole('button', { name: 'Open hemocast' }).click();

@@ -1,3 +1,4 @@
+import { useState } from 'react';
 import Markdown from 'react-markdown';
 import { reportOverride } from './cds.ts';
 import type { ShownCard } from './cds.ts';
@@ -14,6 +15,14 @@ interface CardsProps {
 
 /** Cards as an EHR shows them: summary first, detail as Markdown, links, and the reasons to go on all the same. */
 export function Cards({ about, cards, silence, onOpenApp, onOverridden }: CardsProps) {
+  const [notSent, setNotSent] = useState<string>();
+  const putAside = (card: ShownCard, reason: { system: string; code: string }): void => {
+    setNotSent(undefined);
+    reportOverride(card, reason).then(
+      () => onOverridden(card),
+      () => setNotSent(card.uuid),
+    );
+  };
   return (
     <div className="cards" role="region" aria-label={`Decision support for ${about}`} aria-live="polite">
       {cards.length === 0 && <p className="quiet">{silence}</p>}
@@ -34,15 +43,11 @@ export function Cards({ about, cards, silence, onOpenApp, onOverridden }: CardsP
           <div className="actions" role="group" aria-label="Reasons to go on without it">
             {card.overrideReasons !== undefined && <span className="quiet">Put aside:</span>}
             {card.overrideReasons?.map((reason) => (
-              <button
-                key={reason.code}
-                type="button"
-                className="plain"
-                onClick={() => void reportOverride(card, reason).then(() => onOverridden(card))}
-              >
+              <button key={reason.code} type="button" className="plain" onClick={() => putAside(card, reason)}>
                 {reason.display ?? reason.code}
               </button>
             ))}
+            {notSent === card.uuid && <span>The reason could not be sent: try again.</span>}
           </div>
         </article>
       ))}

@@ -40,16 +40,24 @@ async function discover(): Promise<readonly Service[]> {
   return ((await response.json()) as { services: Service[] }).services;
 }
 
-/** Calls every service of the hook; an answer that does not come is no reason to keep a clinician waiting. */
-export async function fireHook(
-  hook: HookName,
-  patientId: string,
-  orders: readonly Order[] = [],
-): Promise<readonly ShownCard[]> {
-  discovered ??= discover();
-  const services = (await discovered).filter((service) => service.hook === hook);
-  const answers = await Promise.all(services.map((service) => call(service, patientId, orders).catch(() => [])));
-  return answers.flat();
+/** What the services of a hook said. `silent`: how many gave no answer at all, which is not the same as no card. */
+export interface HookAnswer {
+  readonly cards: readonly ShownCard[];
+  readonly silent: number;
+}
+
+/** Calls every service of the hook; one that does not answer is counted, never waited for twice. */
+export async function fireHook(hook: HookName, patientId: string, orders: readonly Order[] = []): Promise<HookAnswer> {
+  try {
+    discovered ??= discover();
+    const services = (await discovered).filter((service) => service.hook === hook);
+    const answers = await Promise.allSettled(services.map((service) => call(service, patientId, orders)));
+    const cards = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    return { cards, silent: answers.filter(({ status }) => status === 'rejected').length };
+  } catch {
+    discovered = undefined;
+    return { cards: [], silent: 1 };
+  }
 }
 
 async function call(service: Service, patientId: string, orders: readonly Order[]): Promise<readonly ShownCard[]> {
@@ -79,7 +87,7 @@ async function call(service: Service, patientId: string, orders: readonly Order[
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ hook: service.hook, hookInstance: crypto.randomUUID(), context, prefetch }),
   });
-  if (!response.ok) return [];
+  if (!response.ok) throw new Error(`${service.id} answered ${response.status}.`);
   const { cards } = (await response.json()) as { cards: Card[] };
   return cards.map((card) => ({ ...card, service: service.id }));
 }
@@ -93,9 +101,10 @@ export async function reportOverride(card: ShownCard, reason: { system: string; 
       outcomeTimestamp: new Date().toISOString(),
     },
   ];
-  await fetch(`/cds-services/${card.service}/feedback`, {
+  const response = await fetch(`/cds-services/${card.service}/feedback`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ feedback }),
   });
+  if (!response.ok) throw new Error(`${card.service} answered ${response.status} to the feedback.`);
 }

@@ -33,6 +33,7 @@ interface ChartProps {
 export function Chart({ patient, onLaunch, revision }: ChartProps) {
   const [content, setContent] = useState<ChartContent>();
   const [cards, setCards] = useState<readonly ShownCard[]>([]);
+  const [unanswered, setUnanswered] = useState(false);
   const id = patient.id ?? '';
 
   useEffect(() => {
@@ -53,10 +54,12 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
   useEffect(() => {
     let current = true;
     setCards([]);
-    void fireHook('patient-view', id).then(
-      (shown) => current && setCards(shown),
-      () => undefined,
-    );
+    setUnanswered(false);
+    void fireHook('patient-view', id).then(({ cards: shown, silent }) => {
+      if (!current) return;
+      setCards(shown);
+      setUnanswered(silent > 0);
+    });
     return () => {
       current = false;
     };
@@ -79,9 +82,11 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
       <Cards
         about="the chart"
         cards={cards}
-        silence="Decision support has nothing to say about this chart."
+        silence={
+          unanswered ? 'The decision support did not answer.' : 'Decision support has nothing to say about this chart.'
+        }
         onOpenApp={() => onLaunch()}
-        onOverridden={() => setCards([])}
+        onOverridden={(card) => setCards((shown) => shown.filter(({ uuid }) => uuid !== card.uuid))}
       />
       <ol className="timeline">
         {events.map(({ at, what, resource }) => (

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Cards } from './cards.tsx';
 import { fireHook } from './cds.ts';
 import type { ShownCard } from './cds.ts';
@@ -9,20 +9,28 @@ export function OrderEntry({ patientId, onOpenApp }: { readonly patientId: strin
   const [chosen, setChosen] = useState<number>();
   const [cards, setCards] = useState<readonly ShownCard[]>([]);
   const [said, setSaid] = useState('Choose an order: the decision support is asked while you choose.');
+  /** Counts the questions: only the last one may answer, for this patient and this order. */
+  const asked = useRef(0);
 
   useEffect(() => {
+    asked.current += 1;
     setChosen(undefined);
     setCards([]);
     setSaid('Choose an order: the decision support is asked while you choose.');
   }, [patientId]);
 
   const fire = async (hook: 'order-select' | 'order-sign', index: number): Promise<void> => {
-    const shown = await fireHook(hook, patientId, [toOrder(CATALOG[index], patientId)]);
+    const question = (asked.current += 1);
+    setCards([]);
+    setSaid('The decision support is asked …');
+    const { cards: shown, silent } = await fireHook(hook, patientId, [toOrder(CATALOG[index], patientId)]);
+    if (question !== asked.current) return;
     setCards(shown);
+    const nothing = silent === 0 ? 'No card: nothing useful to say' : 'The decision support did not answer';
     setSaid(
       hook === 'order-select'
-        ? 'No card: nothing useful to say about this order.'
-        : 'Signed (in the sandbox nothing is ordered). No card: nothing useful to say.',
+        ? `${nothing} about this order.`
+        : `Signed (in the sandbox nothing is ordered). ${nothing} about it.`,
     );
   };
   return (
