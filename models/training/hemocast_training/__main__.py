@@ -14,6 +14,7 @@ COMMANDS = {
     "acceptance": "hemocast_training.acceptance",
     "sandbox-patients": "hemocast_training.sandbox_patients",
     "train": "hemocast_training.train",
+    "ablate": "hemocast_training.ablate",
     "evaluate": "hemocast_training.evaluate",
     "prepare": "hemocast_training.prepare",
     "finetune": "hemocast_training.finetune",

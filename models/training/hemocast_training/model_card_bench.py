@@ -38,6 +38,7 @@ BASELINES = {
 
 FORECAST_BASELINES = ("radiomics_regression", "radiomics_boosting", "density_regression")
 PICTURE_COLUMNS = ("lesionMaeRatio", "ringBiasHu", "volumeErrorRatio", "phVolumeErrorRatio", "ssim")
+ABLATION_COLUMNS = ("auc", "aucOverFull", "lesionMaeRatio", "lesionMaeHuOverFull")
 SHIFT_COLUMNS = ("auc", "ceilingAuc", "ece", "lesionMaeRatio", "volumeErrorRatio", "oodFlaggedShare")
 
 
@@ -126,11 +127,21 @@ def ablations_section(evaluation: Dict[str, Any]) -> str:
     """What the parts of the network are worth, as far as it was measured."""
     ablations = evaluation["ablations"]
     rows = [
-        [name, str(block.get("n", "")), *(cell(block.get(key)) for key in ("auc", "accuracy", "lesionMaeRatio"))]
+        [
+            name.replace("_", " "),
+            ", ".join(str(seed) for seed in block.get("trainingSeeds", [])),
+            *(cell(block.get(key)) for key in ABLATION_COLUMNS),
+        ]
         for name, block in ablations.items()
         if was_run(block)
     ]
     text = ["## Ablations\n"]
     if rows:
-        text.append(table(["without", "cases", "AUC", "accuracy", "hot region MAE ratio"], rows))
+        first = next(block for block in ablations.values() if was_run(block))
+        text.append(
+            f"Every network saw {first.get('trainingPairs', 'equally many')} pairs, a fraction of the shipped one's training; "
+            f"n = {first['n']} test cases. Intervals are over cases; with few seeds, the training's own chance is not in them.\n"
+        )
+        head = ["network", "seeds", "AUC", "over full (paired)", "hot region MAE ratio", "HU over full (paired)"]
+        text.append(table(head, rows))
     return "\n".join([*text, not_run_sentence("Ablations", ablations)])

@@ -1,4 +1,4 @@
-"""Trains the dual-task network for a given time: `python3 -m hemocast_training train`.
+"""Trains the dual-task network for a given time or number of pairs: `python3 -m hemocast_training train`.
 
 A run is a folder: config.json (everything that decided the result), log.jsonl (one line per epoch), curves.png and
 checkpoint.pt (weights, EMA, optimizer, GradNorm, random state). Started again with the same --out it goes on.
@@ -9,7 +9,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
 import torch
@@ -37,15 +37,18 @@ from .optimization import learning_rate, make_optimizer
 from .plots import plot_curves
 
 LOSSES = ("generation", "classification", "auxiliary")
+TASKS = ("both", "generation", "classification")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """`train`: the network from simulated pairs, for --minutes of wall time."""
+    """`train`: the network from simulated pairs, for --minutes of wall time or --pairs."""
     parser = subparsers.add_parser("train", help="train the network for a given time", description=__doc__)
     parser.add_argument("--train", required=True, help="cohort folder; shards that appear later are picked up")
     parser.add_argument("--validation", required=True, help="cohort folder of heads that are not trained on")
     parser.add_argument("--out", required=True, help="run folder; an existing one is continued")
-    parser.add_argument("--minutes", type=float, required=True, help="wall time of the run, earlier parts included")
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--minutes", type=float, help="wall time of the run, earlier parts included")
+    length.add_argument("--pairs", type=int, help="pairs to see instead, repeats included: the same on every machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--network", choices=NETWORKS, default="tiny", help="base is the published figure's, for a GPU")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
@@ -56,6 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--epoch-pairs", type=int, default=400, help="an epoch ends after at most this many pairs")
     parser.add_argument("--validate", type=int, default=120, help="validation cases looked at after each epoch")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 arithmetic in the network (losses stay float32)")
+    parser.add_argument("--tasks", choices=TASKS, default="both", help="ablation: one of the two tasks alone")
     parser.add_argument("--no-interactive", action="store_true", help="ablation: one attention map per decoder")
     parser.add_argument("--no-self-attention", action="store_true", help="ablation: convolution instead")
     parser.add_argument("--no-density-bias", action="store_true", help="ablation: attention without the density prior")
@@ -71,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     train = Cohort(arguments.train).require(arguments.batch)
     validation = Cohort(arguments.validation, limit=arguments.validate).require(2)
     trainer = Trainer(train, validation, Path(arguments.out), network, vars(arguments))
-    trainer.train(arguments.minutes * 60)
+    trainer.train(Budget(arguments.minutes and arguments.minutes * 60, arguments.pairs))
     print(f"{arguments.out}: {trainer.steps} steps, {trainer.seconds / 60:.1f} min. {DISCLAIMER}")
     return 0
 
@@ -85,6 +89,17 @@ def chosen_network(arguments: argparse.Namespace) -> NetworkConfig:
         density_bias=not arguments.no_density_bias,
         classification_statistics=not arguments.no_statistics,
     )
+
+
+class Budget(NamedTuple):
+    """When a run ends: after so many seconds of wall time, or so many pairs seen. One of the two is None."""
+
+    seconds: Optional[float] = None
+    pairs: Optional[int] = None
+
+    def spent(self, seconds: float, pairs: int) -> float:
+        """Share of it that is used up, 1 or more at the end."""
+        return seconds / self.seconds if self.seconds is not None else pairs / self.pairs
 
 
 class Trainer:
@@ -107,6 +122,7 @@ class Trainer:
         self.batch_size = int(options.get("batch", 4))
         self.epoch_pairs = int(options.get("epoch_pairs", 400))
         self.bf16 = bool(options.get("bf16", False))
+        self.tasks = str(options.get("tasks", "both"))
         self.balance: Optional[GradNorm] = None
         self.use_gradnorm = not options.get("no_gradnorm", False)
         self.steps, self.epochs, self.pairs_seen, self.seconds = 0, 0, 0, 0.0
@@ -115,14 +131,14 @@ class Trainer:
         if (out / "checkpoint.pt").exists():
             self.restore()
 
-    def train(self, budget_seconds: float) -> None:
-        """Trains until `budget_seconds` of wall time are spent, over all parts of the run together."""
-        self.write_config(budget_seconds)
-        while self.seconds < budget_seconds:
+    def train(self, budget: Budget) -> None:
+        """Trains until the budget is spent, over all parts of the run together."""
+        self.write_config(budget)
+        while budget.spent(self.seconds, self.pairs_seen) < 1:
             started = time.monotonic()
             self.train_cohort.refresh()
             self.validation.refresh()
-            record = self.epoch(started, budget_seconds)
+            record = self.epoch(started, budget)
             record["validation_auc"] = self.validate()
             self.seconds += time.monotonic() - started
             record["minutes"] = round(self.seconds / 60, 2)
@@ -130,7 +146,7 @@ class Trainer:
             self.save()
             tqdm.write(json.dumps(record))
 
-    def epoch(self, started: float, budget_seconds: float) -> dict:
+    def epoch(self, started: float, budget: Budget) -> dict:
         """One pass over a random part of the pairs; returns the mean losses and the balance at its end."""
         self.model.train()
         order = self.rng.permutation(len(self.train_cohort))[: self.epoch_pairs]
@@ -139,7 +155,7 @@ class Trainer:
         done = 0
         with tqdm(starts, desc=f"epoch {self.epochs + 1}", unit="batch", mininterval=5) as progress:
             for start in progress:
-                spent = (self.seconds + time.monotonic() - started) / budget_seconds
+                spent = budget.spent(self.seconds + time.monotonic() - started, self.pairs_seen)
                 if spent >= 1:
                     break
                 batch = augment(self.train_cohort.batch(order[start : start + self.batch_size]), self.rng)
@@ -168,7 +184,9 @@ class Trainer:
             output = self.model(batch.image)
         generation = generation_loss(output.generated, batch)
         classification = classification_loss(output.logit, batch.label)
-        auxiliary = auxiliary_loss(output.map_logits, batch) + measures_loss(output.measures, batch)
+        auxiliary = auxiliary_loss(output.map_logits, batch)
+        if self.tasks != "generation":
+            auxiliary = auxiliary + measures_loss(output.measures, batch)
         weights = self.task_weights(generation, classification, batch).to(self.device)
         loss = weights[0] * generation + weights[1] * classification + auxiliary
         self.optimizer.zero_grad()
@@ -181,7 +199,9 @@ class Trainer:
         return np.array([generation.item(), classification.item(), auxiliary.item()]), weights.detach().cpu()
 
     def task_weights(self, generation: torch.Tensor, classification: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """[2] weights of generation and classification: GradNorm every tenth step, or 1 and 1."""
+        """[2] weights of generation and classification: GradNorm every tenth step, or 1 and 1; 1 and 0 for one task alone."""
+        if self.tasks != "both":
+            return torch.tensor([float(self.tasks == "generation"), float(self.tasks == "classification")])
         if not self.use_gradnorm:
             return torch.ones(2)
         if self.balance is None:
@@ -200,13 +220,14 @@ class Trainer:
         labels = self.validation.values("label")
         return round(auc(labels, torch.cat(logits).numpy()), 4)
 
-    def write_config(self, budget_seconds: float) -> None:
+    def write_config(self, budget: Budget) -> None:
         config = {
             "disclaimer": DISCLAIMER,
             "version": __version__,
             "torch": torch.__version__,
             "device": str(self.device),
-            "minutes": budget_seconds / 60,
+            "minutes": budget.seconds and budget.seconds / 60,
+            "pairs": budget.pairs,
             "options": self.options,
             "network": self.network_config.to_json(),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),

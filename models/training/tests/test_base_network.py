@@ -10,7 +10,7 @@ from hemocast_training.deployed import DeployedNetwork, FeatureCloud
 from hemocast_training.network import NetworkConfig, build_network, preset
 from hemocast_training.network.swin import InteractiveWindowBlock, WindowAttentionMap, Windows, WindowSelfAttentionBlock
 from hemocast_training.onnx_model import export_onnx, infer, open_session
-from hemocast_training.train import Trainer, choose_device, chosen_network
+from hemocast_training.train import Budget, Trainer, choose_device, chosen_network
 
 from runtime import need_onnxruntime
 from synthetic import write_toy_cohort
@@ -207,7 +207,7 @@ def test_a_gpu_that_is_asked_for_and_absent_is_refused_not_replaced():
 def test_a_checkpoint_of_base_goes_on_and_names_no_device(tmp_path):
     train = Cohort(write_toy_cohort(tmp_path / "train", 4, 1))
     trainer = Trainer(train, train, tmp_path / "run", SMALL, {"batch": 2, "bf16": True})
-    trainer.history.append({**trainer.epoch(0.0, float("inf")), "validation_auc": 0.5, "minutes": 0.1})
+    trainer.history.append({**trainer.epoch(0.0, Budget(seconds=float("inf"))), "validation_auc": 0.5, "minutes": 0.1})
     trainer.save()
     again = Trainer(train, train, tmp_path / "run", SMALL, {"batch": 2})
     assert again.steps == 2

@@ -140,3 +140,11 @@ def test_bone_air_and_metal_are_returned_as_they_came():
     delivered = keep_outside_tissue(image, torch.full_like(image, 500.0))
     assert delivered[0, 0, 0, :4].tolist() == [-1024.0, -300.0, 900.0, 3000.0]
     assert delivered[0, 0, 0, 4] == 100.0
+
+
+def test_the_forecast_never_trains_the_maps_it_reads():
+    """Otherwise a still flat map is held flat by the gradient of its own standardised statistics."""
+    network = TinyNetwork()
+    output = network.train()(torch.randn(2, 24, 128, 128) * 10 + 36)
+    (output.logit.sum() + output.measures.sum()).backward()
+    assert network.map_head.weight.grad is None

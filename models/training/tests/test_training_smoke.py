@@ -17,7 +17,7 @@ from hemocast_training.golden import weight_cases
 from hemocast_training.losses import auxiliary_loss, generation_loss
 from hemocast_training.network import NetworkConfig, TinyNetwork
 from hemocast_training.onnx_model import check_parity, export_onnx, infer, open_session
-from hemocast_training.train import Trainer
+from hemocast_training.train import Budget, Trainer
 
 from runtime import need_onnxruntime
 from synthetic import write_toy_cohort
@@ -44,10 +44,10 @@ def trained_run(cohorts, tmp_path_factory):
         trainer = Trainer(train, validation, out, NetworkConfig(), options)
         losses.append(total_loss(trainer))
         for _ in range(epochs):
-            record = trainer.epoch(0.0, float("inf"))
+            record = trainer.epoch(0.0, Budget(seconds=float("inf")))
             trainer.history.append({**record, "validation_auc": 0.5, "minutes": 0.1})
         trainer.save()
-    trainer.write_config(60)
+    trainer.write_config(Budget(seconds=60))
     (out / "losses.json").write_text(json.dumps([*losses, total_loss(trainer)]))
     return out
 

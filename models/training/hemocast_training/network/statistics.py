@@ -1,7 +1,11 @@
 """What a radiologist would measure on the predicted maps: extent, brightness, solidity, place.
 
 Attention pooling averages; these statistics keep amounts (volumes, maxima, shares), which a linear classifier can use
-directly. They are computed from the network's own auxiliary maps, so they are differentiable and need no truth.
+directly. They are computed from the network's own auxiliary maps and need no truth.
+
+No gradient flows back into the maps. While a map is still flat, its standardised statistics have next to no variance, and
+their gradient, scaled up by its inverse, outweighs the map's own supervision: with it the iodine map stayed at 0.7 HU over
+5,400 pairs (r = .17 with the truth, cell by cell), without it it reached 46 HU and r = .39 within 600.
 """
 
 from typing import Dict, List
@@ -29,6 +33,7 @@ class MapStatistics(nn.Module):
     def forward(self, maps: Dict[str, Tensor], prior: Tensor, excess: Tensor, brain: Tensor) -> Tensor:
         """maps: iodine and texture in HU, the others 0..1; prior 0..1, excess in HU, and brain, the image's own mean HU
         within the brain window (0..80), on the same cells."""
+        maps = {name: values.detach() for name, values in maps.items()}
         iodine, texture, infarct, lentiform = maps["iodine"], maps["texture"], maps["infarct"], maps["lentiform"]
         stained = torch.sigmoid((iodine - 5) / 1.5)
         stain = iodine * stained
