@@ -9,7 +9,18 @@ from typing import Any, Callable, Dict, List
 import numpy as np
 
 from .data import Cohort
-from .metrics import accuracy, auc, bootstrap, brier, calibration_error, net_benefit, sensitivity, specificity
+from .metrics import (
+    accuracy,
+    auc,
+    bootstrap,
+    brier,
+    calibration_error,
+    calibration_line,
+    chance_calibration_error,
+    net_benefit,
+    sensitivity,
+    specificity,
+)
 from .network.config import MAP_NAMES, PATCH
 from .regions import VOXEL_ML
 
@@ -83,6 +94,29 @@ def decision_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -
     }
 
 
+def calibration_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -> Dict[str, Any]:
+    """Slope and intercept (in the large) of the calibration, each {value, low, high}; `eceOfChance`: the ECE that a perfect
+    forecast would show in as many cases."""
+
+    def slope(i: np.ndarray) -> float:
+        return calibration_line(labels[i], forecast[i])[0]
+
+    def intercept(i: np.ndarray) -> float:
+        return calibration_line(labels[i], forecast[i], fixed_slope=True)[1]
+
+    def figure_of(line: Callable[[np.ndarray], float]) -> Dict[str, Any]:
+        try:
+            return bootstrapped(line, len(labels), resamples)
+        except ValueError as error:
+            return {"absent": str(error)}
+
+    return {
+        "calibrationSlope": figure_of(slope),
+        "calibrationIntercept": figure_of(intercept),
+        "eceOfChance": round(chance_calibration_error(forecast, SEED), 4),
+    }
+
+
 def column(errors: List[Dict[str, float]], name: str) -> np.ndarray:
     """One figure of `case_errors` over the cases."""
     return np.array([case[name] for case in errors])
@@ -146,6 +180,7 @@ def network_block(cohort: Cohort, outcome: Dict[str, Any], forecasts: Dict[str, 
     picture = picture_figures(errors, ph_cases(cohort), "hemocast", resamples)
     return {
         **forecasts,
+        **calibration_figures(labels, outcome["probability"], resamples),
         **decision_figures(labels, outcome["probability"], resamples),
         "gapToCeiling": gain(labels, cohort.values("bayes"), outcome["probability"], resamples),
         **picture,

@@ -116,8 +116,11 @@ def run(arguments: argparse.Namespace) -> int:
     state = {
         "network_config": network.config.to_json(),
         "average": final_network.state_dict(),
+        # Tensors: PyTorch 2.6 and later read no NumPy arrays from a file unless told to trust it.
         "site": {
-            "out_of_fold": found._asdict(), "features": pooled_features(final_network, cohort), "training": training,
+            "out_of_fold": {name: torch.from_numpy(np.asarray(values)) for name, values in found._asdict().items()},
+            "features": torch.from_numpy(pooled_features(final_network, cohort)),
+            "training": training,
         },
     }
     torch.save(state, arguments.out / "checkpoint.pt")

@@ -1,8 +1,9 @@
 """Figures of merit with bootstrap intervals. Labels are 0/1, probabilities 0..1, images HU."""
 
-from typing import Callable, Dict
+from typing import Callable, Dict, Tuple
 
 import numpy as np
+from scipy.special import expit, logit
 from scipy.stats import rankdata
 
 
@@ -57,7 +58,7 @@ def negative_log_likelihood(labels: np.ndarray, logits: np.ndarray) -> float:
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> float:
     """Expected calibration error over bins of equal count: mean |forecast - frequency|, weighted by count.
 
-    It is biased upwards in small samples (about 0.05 at n = 300 for a perfect forecast): compare, do not read alone.
+    It is biased upwards in small samples: read it beside `chance_calibration_error`.
     """
     order = np.argsort(probabilities, kind="stable")
     error = 0.0
@@ -67,19 +68,55 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
     return float(error / len(order))
 
 
+def chance_calibration_error(probabilities: np.ndarray, seed: int, draws: int = 200) -> float:
+    """The calibration error that chance alone gives these forecasts: mean over outcomes drawn from them."""
+    rng, forecast = np.random.default_rng(seed), np.asarray(probabilities)
+    return float(np.mean([calibration_error(rng.random(len(forecast)) < forecast, forecast) for _ in range(draws)]))
+
+
+def calibration_line(labels: np.ndarray, probabilities: np.ndarray, fixed_slope: bool = False) -> Tuple[float, float]:
+    """(slope, intercept) of outcome ~ logistic(slope * logit(p) + intercept), Cox 1958; 1 and 0 are perfect.
+
+    A slope below 1: too extreme. With `fixed_slope` (1), the intercept is calibration in the large: above 0, too low.
+    ValueError where one class is absent or the fit diverges because the forecasts separate the classes.
+    """
+    labels = np.asarray(labels, np.float64)
+    logits = logit(np.clip(np.asarray(probabilities, np.float64), 1e-6, 1 - 1e-6))
+    if labels.min() == labels.max():
+        raise ValueError("A calibration line needs cases of both classes: simulate more cases.")
+    design = np.stack([logits, np.ones_like(logits)], 1)[:, int(fixed_slope):]
+    offset = logits if fixed_slope else 0.0
+    weights = np.zeros(design.shape[1])
+    for _ in range(50):
+        fitted = expit(design @ weights + offset)
+        curvature = design.T @ (design * (fitted * (1 - fitted))[:, None])
+        try:
+            step = np.linalg.solve(curvature, design.T @ (labels - fitted))
+        except np.linalg.LinAlgError as error:
+            raise ValueError("The forecasts separate the classes: a calibration line does not exist.") from error
+        weights = weights + step
+        if np.abs(step).max() < 1e-8:
+            return (1.0, float(weights[0])) if fixed_slope else (float(weights[0]), float(weights[1]))
+    raise ValueError("The fit of the calibration line did not converge.")
+
+
 def bootstrap(
     figure: Callable[[np.ndarray], float], count: int, seed: int, resamples: int = 1000, level: float = 0.95
 ) -> Dict[str, float]:
     """{value, low, high}: `figure` of an index array, with a percentile interval over resampled cases.
 
-    Resamples in which the figure is undefined (a single class) are drawn again.
+    Resamples in which the figure is undefined (a single class) are drawn again; ValueError where most of them are.
     """
     rng = np.random.default_rng(seed)
     values = []
+    undefined = 0
     while len(values) < resamples:
         try:
             value = figure(rng.integers(0, count, count))
         except ValueError:
+            undefined += 1
+            if undefined > 2 * resamples:
+                raise
             continue
         if np.isfinite(value):
             values.append(value)

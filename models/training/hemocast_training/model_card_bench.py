@@ -11,6 +11,8 @@ IN_DISTRIBUTION = (
     ("specificity", "specificity at 0.5", 3),
     ("brier", "Brier score", 3),
     ("ece", "expected calibration error", 3),
+    ("calibrationSlope", "calibration slope", 2),
+    ("calibrationIntercept", "calibration in the large (logits)", 2),
     ("lesionMaeRatio", "hot region MAE, share of no change", 2),
     ("ringBiasHu", "ring bias, HU", 2),
     ("volumeErrorRatio", "hyperdense volume error, share of no change", 2),
@@ -66,6 +68,7 @@ def bench_section(evaluation: Dict[str, Any]) -> str:
     """The figures in one table, the fitted rivals with paired differences, the pictures one can draw without a network."""
     figures, baselines = evaluation["inDistribution"], evaluation["baselines"]
     rows = [[title, cell(figures.get(name), digits)] for name, title, digits in IN_DISTRIBUTION]
+    rows.append(["calibration error of a perfect forecast, as many cases", f"{figures['eceOfChance']:.3f}"])
     for name in ("auc", "accuracy"):
         rows.append([f"ceiling less hemocast, {name}", cell(figures["gapToCeiling"][name])])
     text = ["## The figures in one table\n", table(["in distribution, unseen heads", "value"], rows)]

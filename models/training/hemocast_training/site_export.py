@@ -33,11 +33,12 @@ INTERVAL = (
 
 def export_site(run: Path, network: nn.Module, site: Dict[str, Any], bundle: Path, name: str, version: str) -> Dict[str, Any]:
     """Writes the bundle of a run of `finetune` and returns its metadata. network: final one; site: checkpoint["site"]."""
-    found, training = site["out_of_fold"], site["training"]
+    found = {name: values.numpy() for name, values in site["out_of_fold"].items()}
+    features, training = site["features"].numpy(), site["training"]
     patients = len(set(found["patients"].tolist()))
     calibration = calibrate(found["labels"], found["logits"], found["patients"])
     calibration = calibration._replace(method=INTERVAL.format(patients=patients))
-    deployed = DeployedNetwork(network, calibration.temperature, FeatureCloud(site["features"]), calibration.bias).eval()
+    deployed = DeployedNetwork(network, calibration.temperature, FeatureCloud(features), calibration.bias).eval()
     export_onnx(deployed, bundle / MODEL_FILE)
     image = phantom()
     check_parity(deployed, open_session(bundle / MODEL_FILE), [image[None], np.stack([image, image[:, :, ::-1]])])
@@ -48,7 +49,7 @@ def export_site(run: Path, network: nn.Module, site: Dict[str, Any], bundle: Pat
         name,
         version,
         calibration,
-        round(ood_threshold(site["features"], found["fold"]), 4),
+        round(ood_threshold(features, found["fold"]), 4),
         {**training, "kind": "fine-tuned on a site's own pairs", "pairs": len(found["labels"]), "patients": patients},
         disclaimer=evaluation["disclaimer"],
         training_data=training_data(training, evaluation["cohort"]),

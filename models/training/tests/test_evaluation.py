@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from hemocast_training import evaluate
 from hemocast_training.__main__ import main
@@ -12,7 +13,7 @@ from hemocast_training.bundle import METADATA_FILE, MODEL_FILE, describe_file, w
 from hemocast_training.data import Cohort
 from hemocast_training.evaluation_figures import blood_ml, picture_figures
 from hemocast_training.generation_figures import case_errors
-from hemocast_training.metrics import net_benefit, sensitivity, specificity
+from hemocast_training.metrics import calibration_line, chance_calibration_error, net_benefit, sensitivity, specificity
 from hemocast_training.radiomics import CACHE_FILE, FEATURES, radiomics, radiomics_matrix
 
 from synthetic import toy_pair, write_toy_cohort
@@ -152,6 +153,22 @@ def test_net_benefit_sensitivity_and_specificity_are_those_of_the_textbook():
     assert net_benefit(labels, forecast, 0.25) == pytest.approx(2 / 5 - 2 / 5 / 3)
     assert sensitivity(labels, forecast) == 0.5
     assert specificity(labels, forecast) == pytest.approx(2 / 3)
+
+
+def test_the_calibration_line_finds_forecasts_that_are_too_extreme_or_too_low():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, 20_000)
+    labels = rng.random(20_000) < expit(logits)
+    assert np.allclose(calibration_line(labels, expit(logits)), (1, 0), atol=0.06)
+    assert abs(calibration_line(labels, expit(2 * logits))[0] - 0.5) < 0.03
+    assert abs(calibration_line(labels, expit(logits - 1), fixed_slope=True)[1] - 1) < 0.06
+    with pytest.raises(ValueError):
+        calibration_line(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]))
+
+
+def test_chance_alone_gives_a_perfect_forecast_a_calibration_error():
+    """0.024 by the formula: 0.8 times the standard error of a frequency of 0.1 in bins of 100."""
+    assert abs(chance_calibration_error(np.full(1000, 0.1), seed=1) - 0.8 * 0.03) < 0.003
 
 
 def test_a_shifted_cohort_needs_a_name(tmp_path, capsys):
