@@ -5,7 +5,6 @@ import type { Forecast } from '../../api/cds/forecast.ts';
 import type { HookName } from '../../api/cds/hook-call.ts';
 import { escapeMarkdown } from '../../api/cds/markdown.ts';
 import type { PatientState } from '../../api/cds/patient-state.ts';
-import { findOrderConcept } from '../../api/cds/value-sets.ts';
 import type { OrderConcept } from '../../api/cds/value-sets.ts';
 import { PREDICTION } from '../support/in-memory-hospital.ts';
 
@@ -191,35 +190,5 @@ describe('Text from elsewhere', () => {
 
   it('is cut where it is long', () => {
     expect([...escapeMarkdown('x'.repeat(10_000))]).toHaveLength(300);
-  });
-});
-
-describe('The value set of orders', () => {
-  const RXNORM = 'http://www.nlm.nih.gov/research/umls/rxnorm';
-  it.each([
-    [RXNORM, '854235', 'antithrombotic', 'enoxaparin'], // clinical drug
-    [RXNORM, '67108', 'antithrombotic', 'enoxaparin'], // ingredient
-    ['urn:oid:2.16.840.1.113883.6.88', '243670', 'antithrombotic', 'aspirin'],
-    [RXNORM, '309362', 'antithrombotic', 'clopidogrel'],
-    [RXNORM, '1658690', 'antithrombotic', 'heparin'],
-    [RXNORM, '1364447', 'antithrombotic', 'apixaban'], // branded
-    ['http://snomed.info/sct', '387152000', 'thrombolysis', 'alteplase'],
-    [RXNORM, '313212', 'thrombolysis', 'tenecteplase'],
-    ['http://www.whocc.no/atc', 'B01AD02', 'thrombolysis', 'a thrombolytic'],
-    ['http://www.whocc.no/atc', 'B01AF02', 'antithrombotic', 'an antithrombotic'],
-    ['http://loinc.org', '30799-1', 'head-ct', 'CT of the head'],
-    ['http://www.ama-assn.org/go/cpt', '70450', 'head-ct', 'CT of the head'],
-  ])('knows %s|%s', (system, code, kind, name) => {
-    expect(findOrderConcept({ system, code })).toEqual({ kind, name });
-  });
-
-  it.each([
-    [RXNORM, '313782', 'acetaminophen'],
-    ['http://loinc.org', '24727-0', 'CT head WITH contrast'],
-    ['http://loinc.org', '854235', 'a code of another system'],
-    ['', '854235', 'no system'],
-    ['http://www.whocc.no/atc', 'B02BD01', 'a coagulation factor'],
-  ])('does not know %s|%s (%s)', (system, code) => {
-    expect(findOrderConcept({ system, code })).toBeUndefined();
   });
 });
