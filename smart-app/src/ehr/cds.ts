@@ -74,14 +74,7 @@ async function call(service: Service, patientId: string, orders: readonly Order[
       selections: orders.map(({ resourceType, id }) => `${resourceType}/${id}`),
     }),
   };
-  const prefetch = Object.fromEntries(
-    await Promise.all(
-      Object.entries(service.prefetch ?? {}).map(async ([key, template]) => [
-        key,
-        (await search(template.replaceAll('{{context.patientId}}', encodeURIComponent(patientId)))).bundle,
-      ]),
-    ),
-  );
+  const prefetch = await prefetchFor(service, patientId);
   const response = await fetch(`/cds-services/${service.id}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -90,6 +83,20 @@ async function call(service: Service, patientId: string, orders: readonly Order[
   if (!response.ok) throw new Error(`${service.id} answered ${response.status}.`);
   const { cards } = (await response.json()) as { cards: Card[] };
   return cards.map((card) => ({ ...card, service: service.id }));
+}
+
+/**
+ * What the service asked for, as far as it could be read: null where the chart holds nothing, no key where it did not answer, and
+ * undefined in place of an empty object ("Prefetch Template", "Use of JSON").
+ */
+async function prefetchFor(service: Service, patientId: string): Promise<Record<string, Bundle | null> | undefined> {
+  const reads = Object.entries(service.prefetch ?? {}).map(async ([key, template]) => {
+    const query = template.replaceAll('{{context.patientId}}', encodeURIComponent(patientId));
+    const { bundle, resources } = await search(query);
+    return [key, resources.length === 0 ? null : bundle] as const;
+  });
+  const found = (await Promise.allSettled(reads)).flatMap((read) => (read.status === 'fulfilled' ? [read.value] : []));
+  return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
 export async function reportOverride(card: ShownCard, reason: { system: string; code: string }): Promise<void> {

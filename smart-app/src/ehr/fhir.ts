@@ -1,7 +1,7 @@
 /** The sandbox's FHIR server and DICOMweb archive, as this page's own backend. */
 import type { Bundle, Resource } from '@medplum/fhirtypes';
 
-const FHIR = '/sandbox/fhir';
+export const FHIR = '/sandbox/fhir';
 
 export interface SearchResult {
   readonly bundle: Bundle;
@@ -42,17 +42,4 @@ export async function storeDicom(files: readonly File[]): Promise<string> {
   const uid = /\/studies\/([\d.]+)$/.exec(String(stored['00081190']?.Value?.[0]))?.[1];
   if (uid === undefined) throw new Error('The archive did not say which study it stored.');
   return uid;
-}
-
-/** An EHR launch (SMART App Launch 2.2): the EHR keeps who and what, the app gets an opaque word for it. */
-export async function launchUrl(patient: string, imagingStudy?: string): Promise<string> {
-  const response = await fetch('/sandbox/launch', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ patient, ...(imagingStudy !== undefined && { imagingStudy }) }),
-  });
-  if (!response.ok) throw new Error(`The launch was refused (${response.status}).`);
-  const { launch } = (await response.json()) as { launch: string };
-  const iss = new URL(FHIR, location.origin).href;
-  return `/app/launch.html?${new URLSearchParams({ iss, launch }).toString()}`;
 }

@@ -1,7 +1,8 @@
 import type { Patient, RiskAssessment } from '@medplum/fhirtypes';
 import { useCallback, useEffect, useState } from 'react';
 import { Chart, nameOf } from './chart.tsx';
-import { launchUrl, searchOf } from './fhir.ts';
+import { searchOf } from './fhir.ts';
+import { launchUrl } from './launch.ts';
 import { OrderEntry } from './order-entry.tsx';
 import { Upload } from './upload.tsx';
 
