@@ -62,7 +62,8 @@ function readItem(item: Fields = {}, index: number, problems: string[]): Feedbac
   const override = overrideReason === undefined ? {} : asFields(overrideReason);
   check(override !== undefined, 'overrideReason: must be an object');
   const reason = override?.reason === undefined ? undefined : asFields(override.reason);
-  check(override?.reason === undefined || isText(reason?.code), 'overrideReason.reason: must be a Coding');
+  const isCoding = isText(reason?.code) && isText(reason.system);
+  check(override?.reason === undefined || isCoding, 'overrideReason.reason: must be a Coding with system and code');
   check(
     override?.userComment === undefined || typeof override.userComment === 'string',
     'overrideReason.userComment: must be a string',

@@ -75,6 +75,14 @@ describe('Feedback', () => {
     ['accepted without suggestions', { feedback: [{ ...overridden('bad'), outcome: 'accepted' }] }],
     ['no timestamp', { feedback: [{ card: 'bad', outcome: 'overridden' }] }],
     ['a date in place of a time', { feedback: [overridden('bad', { outcomeTimestamp: '2026-11-12' })] }],
+    [
+      'a reason without a code system',
+      { feedback: [overridden('bad', { overrideReason: { reason: { code: 'x' } } })] },
+    ],
+    [
+      'a suggestion without an id',
+      { feedback: [{ ...overridden('bad'), outcome: 'accepted', acceptedSuggestions: [{}] }] },
+    ],
     ['a reason without a code', { feedback: [overridden('bad', { overrideReason: { reason: { system: 'x' } } })] }],
     ['one bad entry among good ones', { feedback: [overridden('bad'), null] }],
   ])('that cannot be read is refused whole: %s', async (_what, body) => {
