@@ -46,6 +46,7 @@ describe('The configuration', () => {
     ['a software adapter for whatever comes', { WEBGPU_SOFTWARE_ADAPTER: 'true' }, 'WEBGPU_SOFTWARE_ADAPTER'],
     ['a prevalence in percent', { ASSUMED_PREVALENCE: '35' }, 'ASSUMED_PREVALENCE'],
     ['bands in the wrong order', { RISK_BAND_MODERATE: '0.6' }, 'RISK_BAND_MODERATE'],
+    ['a public address without https', { PUBLIC_URL: 'http://hemocast.example', API_TOKEN: TOKEN }, 'PUBLIC_URL'],
     ['an EHR without https', { EHR_FHIR_URL: 'http://ehr.example', API_TOKEN: TOKEN }, 'EHR_FHIR_URL'],
     [
       'credentials inside a URL',

@@ -126,6 +126,11 @@ describe('The trust registry', () => {
       () => ({ cdsClients: [{ ...cdsClient, fhirServers: [] }] }),
       '/cdsClients/0/fhirServers',
     ],
+    [
+      'a hook client whose FHIR server has no TLS',
+      () => ({ cdsClients: [{ ...cdsClient, fhirServers: ['http://ehr.example/fhir'] }] }),
+      '/cdsClients/0/fhirServers/0',
+    ],
   ])('is refused for %s', (_, content, place) => {
     const message = mistakes(() => readTrustRegistry(write(content())));
     expect(message).toContain('TRUST_FILE is not usable: ');

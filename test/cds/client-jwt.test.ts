@@ -55,6 +55,7 @@ beforeAll(async () => {
   const clients = [
     { iss: ISS, jwksUrl, fhirServers: [OWN_EHR], tenant: TENANT },
     { iss: 'https://inline.example', jwks: { keys: [publicJwk] }, fhirServers: [OWN_EHR] },
+    { iss: 'https://twice.example', jwks: { keys: [publicJwk, strangersJwk] }, fhirServers: [OWN_EHR] },
     { iss: 'https://unreachable.example', jwksUrl: `${keyServer.origin}/elsewhere.json`, fhirServers: [] },
   ];
   const verifier = new CdsClientVerifier({
@@ -174,6 +175,10 @@ describe('Every other caller', () => {
     ['x5u', async () => `Bearer ${await token({ header: { x5u: 'https://evil.example' } })}`],
     ['no kid', async () => `Bearer ${await token({ header: { kid: undefined } })}`],
     ['an unknown kid', async () => `Bearer ${await token({ header: { kid: 'k2' } })}`],
+    [
+      'a kid that two keys of its set have',
+      async () => `Bearer ${await token({ claims: { iss: 'https://twice.example', tenant: undefined } })}`,
+    ],
     ['no typ', async () => `Bearer ${await token({ header: { typ: undefined } })}`],
     ['another typ', async () => `Bearer ${await token({ header: { typ: 'at+jwt' } })}`],
     ['no iss', async () => `Bearer ${await token({ claims: { iss: undefined } })}`],

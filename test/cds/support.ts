@@ -213,3 +213,33 @@ export function wholePrefetch(resources: readonly Resource[] = []): Record<strin
   const of = (type: string): object => searchset(resources.filter(({ resourceType }) => resourceType === type));
   return { riskAssessments: of('RiskAssessment'), imagingStudies: of('ImagingStudy'), procedures: of('Procedure') };
 }
+
+/** A `fhirAuthorization`. */
+export function lent(token: string): object {
+  return { access_token: token, token_type: 'Bearer', expires_in: 300, scope: 'user/*.read', subject: 'hemocast' };
+}
+
+/** "", [] or {}: prohibited by "Use of JSON". */
+export function isEmpty(value: unknown): boolean {
+  return value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
+}
+
+/** Paths of the elements for which `holds`. */
+export function places(value: unknown, holds: (element: unknown) => boolean, path = ''): string[] {
+  if (holds(value)) return [path];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => places(inner, holds, `${path}.${key}`));
+}
+
+/** Every row of every table, as text. */
+export async function everythingKept({ database }: CdsDoor): Promise<string> {
+  const { rows: tables } = await database.executeSql(
+    `SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables
+     WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`,
+  );
+  const contents = [];
+  for (const { name } of tables) {
+    contents.push(JSON.stringify((await database.executeSql(`SELECT t::text AS row FROM ${name} t`)).rows));
+  }
+  return contents.join('\n');
+}
