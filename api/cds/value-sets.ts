@@ -64,7 +64,8 @@ const ENTRIES: readonly Entry[] = [
       snomed: '372877000',
     }),
     unless:
-      /\b(?:flush|heparin[- ]lock|lock (?:flush|solution)|catheter lock|dwell|topical|(?:gel|cream|ointment)\b)|\b2 UNT\/ML/i,
+      // "flush" in the drug's own words only: "heparin infusion, then saline flush" treats.
+      /\bheparin\b(?:[^,;]|,\d)*\bflush|^flush\b|\b(?:heparin[- ]lock|lock (?:flush|solution)|catheter lock|dwell|topical|(?:gel|cream|ointment)\b)|\b2 UNT\/ML/i,
   },
   entry('antithrombotic', 'dalteparin', {
     rxnorm: '67109 978725 978733 978736 978740 978744 978746 978755 978759 978777 2618839',

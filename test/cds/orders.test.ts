@@ -95,6 +95,8 @@ describe('An order known by its code', () => {
     const heparin = (text: string) =>
       find(orderFor({ medicationCodeableConcept: { coding: [{ system: RXNORM, code: '5224' }], text } }));
     expect(heparin('Heparin 25,000 units in 250 mL, infusion')).toEqual({ kind: 'antithrombotic', name: 'heparin' });
+    expect(heparin('Heparin infusion, then saline flush')?.name).toBe('heparin');
+    expect(heparin('Heparin 1,000 units/mL for flush')).toBeUndefined();
     expect(heparin('Heparin flush 10 units/mL')).toBeUndefined();
     expect(heparin('Heparin lock 100 units/mL')).toBeUndefined();
   });

@@ -38,10 +38,10 @@ def test_a_task_that_was_not_trained_has_no_figure(measured):
 
 
 def test_one_task_alone_leaves_the_other_head_untrained(measured):
-    start, _ = load_network(measured / "runs" / "classification_only-1")
-    assert not np.any(start.generator.gates.weight.detach().numpy()), "its generator still is what it was at the start"
-    generator, _ = load_network(measured / "runs" / "generation_only-1")
-    assert np.any(generator.generator.gates.weight.detach().numpy())
+    forecaster, _ = load_network(measured / "runs" / "classification_only-1")
+    assert not np.any(forecaster.generator.gates.weight.detach().numpy()), "zero, as it was at the start"
+    painter, _ = load_network(measured / "runs" / "generation_only-1")
+    assert np.any(painter.generator.gates.weight.detach().numpy())
 
 
 def test_without_the_full_network_there_is_nothing_to_compare_with(measured, capsys):

@@ -46,7 +46,7 @@ export interface HookAnswer {
   readonly silent: number;
 }
 
-/** Calls every service of the hook; one that does not answer is counted, never waited for twice. */
+/** Calls every service of the hook; one that does not answer is counted. Where discovery fails, it is tried anew next time. */
 export async function fireHook(hook: HookName, patientId: string, orders: readonly Order[] = []): Promise<HookAnswer> {
   try {
     discovered ??= discover();
