@@ -99,7 +99,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
-  it('says that a failure is its own, and offers to try again', async () => {
+  it('says that a failure tells nothing about the images, and offers to try again', async () => {
     const { page, context, close } = await openApp(browser, service, 'novak-petra');
     await stateOf(page, 'none-idle');
     const answer = { ...(await service.assess('ImagingStudy/lindqvist-maja-ct')).body };
@@ -115,7 +115,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await context.route('**/v1/assessments?**', (route) => route.fulfill({ json: { items: [failed], next: null } }));
     await page.reload();
     await stateOf(page, 'none-failed');
-    expect(await page.locator('main').innerText()).toContain('Nothing is wrong with the patient’s images');
+    expect(await page.locator('main').innerText()).toContain('That says nothing about the patient’s images');
     expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(1);
     expect(await violations(page)).toEqual([]);
     await close();

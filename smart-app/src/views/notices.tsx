@@ -48,10 +48,7 @@ export function WorkNotice({ work, hasForecast, studies, asking, onAssess }: Wor
       return (
         <section className="panel notice" aria-labelledby="work-heading">
           <h2 id="work-heading">The assessment failed</h2>
-          <p>
-            The fault is the service’s or that of a system it needs, not the scan’s. Nothing is wrong with the patient’s
-            images.
-          </p>
+          <p>The service, or a system it needs, could not do its work. That says nothing about the patient’s images.</p>
           <AskButton study={work.assessment.imagingStudy} asking={asking} onAssess={onAssess}>
             Try again
           </AskButton>
