@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--variants without {FULL!r} has nothing to compare with: add it.")
     out = Path(arguments.out)
     measured: Dict[str, List[Measured]] = {}
-    test = Cohort(arguments.test, limit=arguments.test_limit).require(20)
+    test = Cohort(arguments.test, limit=arguments.test_limit).require(2)
     for seed in arguments.seeds:
         for variant in arguments.variants:
             folder = out / f"{variant}-{seed}"

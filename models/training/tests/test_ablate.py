@@ -12,13 +12,13 @@ from hemocast_training.checkpoint import load_network
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Three variants of one seed, eight pairs each, on twenty toy cases."""
+    """Three variants of one seed, four pairs each, on six toy cases."""
     root = tmp_path_factory.mktemp("ablate")
-    for name, count, head in (("train", 8, 1), ("validation", 2, 11), ("test", 20, 13)):
+    for name, count, head in (("train", 4, 1), ("validation", 2, 11), ("test", 6, 13)):
         write_toy_cohort(root / name, count, seed=head, head=head)
     folders = [word for name in ("train", "validation", "test") for word in (f"--{name}", str(root / name))]
     variants = ["full", "classification_only", "generation_only"]
-    options = ["--out", str(root / "runs"), "--pairs", "8", "--seeds", "1", "--resamples", "20", "--variants"]
+    options = ["--out", str(root / "runs"), "--pairs", "4", "--seeds", "1", "--resamples", "20", "--variants"]
     assert main(["ablate", *folders, *options, *variants]) == 0
     return root
 
@@ -26,7 +26,7 @@ def measured(tmp_path_factory):
 def test_every_variant_sees_the_same_number_of_pairs(measured):
     for variant in ("full", "classification_only", "generation_only"):
         _, state = load_network(measured / "runs" / f"{variant}-1")
-        assert state["history"][-1]["pairs_seen"] == 8
+        assert state["history"][-1]["pairs_seen"] == 4
 
 
 def test_a_task_that_was_not_trained_has_no_figure(measured):
