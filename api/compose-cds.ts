@@ -53,6 +53,7 @@ export function composeCds(parts: CdsComposition): CdsParts {
       requestInBackground: (study) => background.add(study),
       mode: () => operation.current().mode,
       publicUrl: () => publicUrl,
+      disclaimer: () => requestParts.describeModel().disclaimer,
       now: () => new Date(),
       windowEnds: !ehr.sandbox,
     },

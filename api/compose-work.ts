@@ -7,6 +7,7 @@ import { judgeEligibility } from './assessment/eligibility.ts';
 import type { OperationSwitch } from './assessment/operation.ts';
 import { planStudy } from './assessment/plan-study.ts';
 import type { StudyPlan } from './assessment/plan-study.ts';
+import { identify } from './assessment/ports.ts';
 import type { Ehr, Pacs, ScanReader, StudyRecord, StudyReference, WrittenResources } from './assessment/ports.ts';
 import { requestAssessment } from './assessment/request-assessment.ts';
 import type { RequestParts } from './assessment/request-assessment.ts';
@@ -56,10 +57,7 @@ export async function composeWork(config: Config, parts: WorkParts): Promise<Wor
       };
       return assessStudy(assessment, parts, signal, onProgress);
     },
-    describeModel: () => {
-      const { name, version, sha256 } = reader.describe();
-      return { name, version, sha256 };
-    },
+    describeModel: () => identify(reader.describe()),
   });
   const request: Work['request'] = {
     planStudy: (reference, signal) =>

@@ -15,7 +15,6 @@ import type { InstanceHeader } from './imaging/volume.ts';
 import { OnnxScanReader } from './inference/onnx-scan-reader.ts';
 import { checkPatient } from './prediction/check-patient.ts';
 import type { Flag } from './prediction/prediction.ts';
-import { DISCLAIMER } from './prediction/prediction.ts';
 import type { Refusal } from './prediction/refusals.ts';
 import { RefusalError } from './prediction/refusals.ts';
 
@@ -47,12 +46,12 @@ export async function predictFiles({ input, out, config }: PredictFilesRequest):
   let refusal: Refusal | null = null;
   try {
     reader = await OnnxScanReader.start(config);
-    const { name, version, sha256 } = reader.describe();
+    const { name, version, sha256, disclaimer } = reader.describe();
     const model = { name, version, sha256 };
     const write = (result: Record<string, unknown>): void =>
       writeFileSync(
         join(out, 'prediction.json'),
-        `${JSON.stringify({ ...result, flags: uniqueFlags(flags), refusal, model, disclaimer: DISCLAIMER }, null, 2)}\n`,
+        `${JSON.stringify({ ...result, flags: uniqueFlags(flags), refusal, model, disclaimer }, null, 2)}\n`,
       );
     try {
       show('reading files', 0.05);

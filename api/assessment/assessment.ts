@@ -2,7 +2,7 @@
 import { HemocastError, InvalidRequestError } from '../errors.ts';
 import type { Flag, Prediction } from '../prediction/prediction.ts';
 import type { Refusal } from '../prediction/refusals.ts';
-import type { StudyReference, WrittenResources } from './ports.ts';
+import type { ModelIdentity, StudyReference, WrittenResources } from './ports.ts';
 import type { Withdrawal } from './withdrawal.ts';
 
 export type AssessmentStatus = 'created' | 'active' | 'completed' | 'refused' | 'failed' | 'cancelled';
@@ -40,7 +40,7 @@ export interface Assessment {
   readonly withdrawal: Withdrawal | null;
   /** Id of the assessment this revision supersedes. */
   readonly supersedes: string | null;
-  readonly model: { readonly name: string; readonly version: string; readonly sha256: string };
+  readonly model: ModelIdentity;
   readonly executionProvider: string | null;
   /** ms per stage */
   readonly timings: Readonly<Record<string, number>>;

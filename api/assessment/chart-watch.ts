@@ -176,7 +176,8 @@ export class ChartWatch {
     if (code === null) return;
     const message = WITHDRAWALS[code];
     if (assessment.resources !== null) {
-      await ehr.withdraw({ resources: assessment.resources, study: assessment.study, message }, signal);
+      const { resources, study, model } = assessment;
+      await ehr.withdraw({ resources, study, model, message }, signal);
     }
     await records.withdraw(assessment.id, { code, message, at: new Date().toISOString() });
   }

@@ -87,6 +87,13 @@ export interface ModelDescription {
   readonly cardMarkdown: string;
 }
 
+/** What an assessment keeps of the network that made it; `disclaimer` is the label of everything shown of it. */
+export type ModelIdentity = Pick<ModelDescription, 'name' | 'version' | 'sha256' | 'disclaimer'>;
+
+export function identify({ name, version, sha256, disclaimer }: ModelDescription): ModelIdentity {
+  return { name, version, sha256, disclaimer };
+}
+
 /** What a bundle says of its network at length, as its files hold it. */
 export interface ModelDocuments {
   /** configs/metadata.json */
@@ -179,6 +186,7 @@ export interface AssessmentReport {
 export interface WithdrawalOrder {
   readonly resources: WrittenResources;
   readonly study: StudyReference;
+  readonly model: ModelIdentity;
   /** Why, in words for the chart. */
   readonly message: string;
 }

@@ -3,6 +3,7 @@ import { HemocastError } from '../errors.ts';
 import type { Assessment } from './assessment.ts';
 import { hasEnded } from './assessment.ts';
 import type { AssessmentRecords, AssessmentWork, NewAssessment } from './assessment-records.ts';
+import { identify } from './ports.ts';
 import type { ModelDescription, StudyRecord, StudyReference } from './ports.ts';
 
 export interface RequestParts {
@@ -66,8 +67,7 @@ export async function requestAssessment(
   signal: AbortSignal,
 ): Promise<RequestedAssessment> {
   const plan = await parts.planStudy(reference, signal);
-  const { name, version, sha256 } = parts.describeModel();
-  const model = { name, version, sha256 };
+  const model = identify(parts.describeModel());
 
   for (let look = 0; look < MOST_LOOKS; look++) {
     const choice = await chooseAssessment({ ...plan, model, kind, writes: parts.writes() }, reference, parts.records);

@@ -37,6 +37,8 @@ export interface HookParts {
   requestInBackground(study: StudyReference): void;
   mode(): OperationMode;
   publicUrl(): string;
+  /** The label of the network in use. */
+  disclaimer(): string;
   now(): Date;
   /** False in the sandbox, whose simulated patients stay where they were in time. */
   readonly windowEnds: boolean;
@@ -79,7 +81,15 @@ export async function answerHook(call: HookCall, isOwnEhr: boolean, parts: HookP
   }
   const { hook, hookInstance } = call;
   const card =
-    mode === 'shadow' ? undefined : toCard(state, { hook, hookInstance, order, publicUrl: parts.publicUrl() });
+    mode === 'shadow'
+      ? undefined
+      : toCard(state, {
+          hook,
+          hookInstance,
+          order,
+          publicUrl: parts.publicUrl(),
+          disclaimer: parts.disclaimer(),
+        });
   return { cards: card === undefined ? [] : [card], state: state.kind };
 }
 

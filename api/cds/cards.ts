@@ -3,7 +3,6 @@
  * `isWorthShowing`; every text that does not stem from this file is escaped.
  */
 import type { FlagCode } from '../prediction/flags.ts';
-import { DISCLAIMER } from '../prediction/prediction.ts';
 import type { Measured, Measurements } from '../prediction/prediction.ts';
 import { cardUuid } from './card.ts';
 import type { Card, CardLink } from './card.ts';
@@ -21,6 +20,8 @@ export interface CardSetting {
   readonly order: OrderConcept | undefined;
   /** Where browsers reach this service, without trailing slash. */
   readonly publicUrl: string;
+  /** The label of the network in use. */
+  readonly disclaimer: string;
 }
 
 type Shown = Exclude<PatientState, { kind: 'none' | 'unknown' }>;
@@ -34,13 +35,13 @@ const MOST_FLAGS = 3;
 /** At most one card; undefined where there is nothing useful to say. */
 export function toCard(state: PatientState, setting: CardSetting): Card | undefined {
   if (state.kind === 'none' || state.kind === 'unknown' || !isWorthShowing(state, setting)) return undefined;
-  const { hook, hookInstance, publicUrl } = setting;
+  const { hook, hookInstance, publicUrl, disclaimer } = setting;
   const { summary, detail } = WORDS[state.kind](state as never, setting);
   const isResult = state.kind === 'result';
   return {
     uuid: cardUuid(hookInstance, hook, state.kind, isResult ? state.forecast.reference : state.study),
     summary,
-    detail: [...detail, `_${escapeMarkdown(DISCLAIMER)}_`].join('\n\n'),
+    detail: [...detail, `_${escapeMarkdown(disclaimer)}_`].join('\n\n'),
     indicator: isResult && state.forecast.band === 'high' ? 'warning' : 'info',
     source: { label: 'hemocast, research use only', url: `${publicUrl}/docs`, topic: TOPIC },
     links: [toAppLink(state, publicUrl)],

@@ -23,7 +23,7 @@ const PREFETCH = {
 export type PrefetchKey = keyof typeof PREFETCH;
 
 const USAGE =
-  'Research use only, trained on simulated data, not a medical device. Meant for adults after thrombectomy for stroke. ' +
+  'Meant for adults after thrombectomy for stroke. ' +
   'Needs the prefetch data, or fhirServer with fhirAuthorization for a registered FHIR server.';
 
 /** One id for order-select and order-sign: the later card replaces the earlier one ("Update stale guidance"). */

@@ -4,11 +4,10 @@ import type { ModelDescription } from '../assessment/ports.ts';
 import { ARTIFICIAL_INTELLIGENCE, SYSTEMS, concept } from './codes.ts';
 import { deviceId, ownIdentifier } from './ids.ts';
 import { narrative, notes } from './text.ts';
-import { RESEARCH_LABEL } from './written-report.ts';
 
 export function toDevice(model: ModelDescription): Device {
   const id = deviceId(model);
-  const lines = [RESEARCH_LABEL, `Intended use: ${model.intendedUse}`, `Training data: ${model.trainingData}`];
+  const lines = [model.disclaimer, `Intended use: ${model.intendedUse}`, `Training data: ${model.trainingData}`];
   return {
     resourceType: 'Device',
     id,

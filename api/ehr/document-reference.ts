@@ -5,7 +5,6 @@ import type { ModelDescription } from '../assessment/ports.ts';
 import { AI_MODEL_CARD, AI_MODEL_CARD_MARKDOWN, SYSTEMS, concept } from './codes.ts';
 import { modelCardId, ownIdentifier } from './ids.ts';
 import { narrative } from './text.ts';
-import { RESEARCH_LABEL } from './written-report.ts';
 
 /** The card travels as Markdown bytes; nothing of it is put into the narrative, where it could act as markup. */
 export function toModelCard(model: ModelDescription, writtenAt: string): DocumentReference {
@@ -15,13 +14,13 @@ export function toModelCard(model: ModelDescription, writtenAt: string): Documen
   return {
     resourceType: 'DocumentReference',
     id,
-    text: narrative([title, RESEARCH_LABEL]),
+    text: narrative([title, model.disclaimer]),
     identifier: [ownIdentifier(id), { system: SYSTEMS.bundleSha256, value: model.sha256 }],
     status: 'current',
     type: concept(AI_MODEL_CARD),
     category: [concept(AI_MODEL_CARD_MARKDOWN)],
     date: writtenAt,
-    description: `${title}. ${RESEARCH_LABEL}`,
+    description: `${title}. ${model.disclaimer}`,
     content: [
       {
         attachment: {

@@ -10,7 +10,7 @@ import { AI_ASSERTED, SYSTEMS, concept, ownConcept } from './codes.ts';
 import { ownIdentifier, referenceTo, resourceId } from './ids.ts';
 import type { PictureKey } from './ids.ts';
 import { narrative, notes } from './text.ts';
-import { NOT_ACQUIRED, RESEARCH_LABEL, modelName } from './written-report.ts';
+import { NOT_ACQUIRED, modelName } from './written-report.ts';
 import type { PictureDigests, WrittenReport } from './written-report.ts';
 
 interface Picture {
@@ -37,7 +37,7 @@ export function pictureOf(report: AssessmentReport, key: PictureKey): Picture {
       notes: [
         NOT_ACQUIRED,
         'What the network expects a follow-up CT to look like; no such scan was taken.',
-        RESEARCH_LABEL,
+        report.model.disclaimer,
       ],
     };
   }
@@ -50,7 +50,7 @@ export function pictureOf(report: AssessmentReport, key: PictureKey): Picture {
     notes: [
       `The row labelled as generated is ${NOT_ACQUIRED}`,
       'Initial and generated slices in the same window, radiological convention (the right side of the patient is on the left).',
-      RESEARCH_LABEL,
+      report.model.disclaimer,
     ],
   };
 }

@@ -6,7 +6,7 @@ import { FINDING_KEYS, ownIdentifier, referenceTo, resourceId } from './ids.ts';
 import type { FindingKey } from './ids.ts';
 import { narrative, notes, oneDecimal } from './text.ts';
 import { initialCtTime } from './window.ts';
-import { RESEARCH_LABEL, modelName } from './written-report.ts';
+import { modelName } from './written-report.ts';
 import type { WrittenReport } from './written-report.ts';
 
 type ObservationValue = Pick<
@@ -71,7 +71,7 @@ export function toObservation(written: WrittenReport, key: FindingKey): Observat
     resourceType: 'Observation',
     id,
     meta: { security: [AI_ASSERTED] },
-    text: narrative([`${finding.name}: ${finding.words(measurements)}.`, RESEARCH_LABEL]),
+    text: narrative([`${finding.name}: ${finding.words(measurements)}.`, report.model.disclaimer]),
     identifier: [ownIdentifier(id)],
     status: 'preliminary',
     category: [concept({ system: SYSTEMS.observationCategory, code: 'imaging', display: 'Imaging' })],
@@ -85,7 +85,7 @@ export function toObservation(written: WrittenReport, key: FindingKey): Observat
     method: { text: `${finding.definition} Computed by ${modelName(report)} on the initial CT.` },
     device: referenceTo(references.device),
     derivedFrom: [referenceTo(`ImagingStudy/${report.study.reference.id}`)],
-    note: notes([RESEARCH_LABEL]),
+    note: notes([report.model.disclaimer]),
   };
 }
 

@@ -3,7 +3,7 @@ import type { Provenance, ProvenanceEntity } from '@medplum/fhirtypes';
 import { AI_ASSERTED, ARTIFICIAL_INTELLIGENCE, SYSTEMS, concept } from './codes.ts';
 import { referenceTo, resourceId } from './ids.ts';
 import { narrative } from './text.ts';
-import { RESEARCH_LABEL, modelName } from './written-report.ts';
+import { modelName } from './written-report.ts';
 import type { WrittenReport } from './written-report.ts';
 
 /**
@@ -23,7 +23,11 @@ export function toProvenance(written: WrittenReport): Provenance {
   return {
     resourceType: 'Provenance',
     id: resourceId(report, 'provenance'),
-    text: narrative([`Made by ${modelName(report)}, an artificial intelligence.`, ...supersedes, RESEARCH_LABEL]),
+    text: narrative([
+      `Made by ${modelName(report)}, an artificial intelligence.`,
+      ...supersedes,
+      report.model.disclaimer,
+    ]),
     target: targets.map((target) => referenceTo(target)),
     occurredDateTime: writtenAt,
     recorded: writtenAt,

@@ -6,7 +6,7 @@ import { FINDING_KEYS, ownIdentifier, referenceTo, resourceId } from './ids.ts';
 import { measurementsInWords } from './observation.ts';
 import { narrative, notes, oneDecimal, percentText, toPercentage } from './text.ts';
 import { FORECAST_HOURS, forecastWindow } from './window.ts';
-import { CONFOUNDER, RESEARCH_LABEL, modelName } from './written-report.ts';
+import { CONFOUNDER, modelName } from './written-report.ts';
 import type { WrittenReport } from './written-report.ts';
 
 export const FORECAST_NAME = `Forecast of intracranial hemorrhage within ${FORECAST_HOURS} hours after thrombectomy for stroke`;
@@ -73,7 +73,7 @@ export function forecastNotes(report: AssessmentReport): readonly string[] {
   const { moderate, high } = prediction.riskBandBounds;
   const { mergedPatientReferences = [], patientReference } = report.study;
   return [
-    RESEARCH_LABEL,
+    report.model.disclaimer,
     CONFOUNDER,
     `Assumed share of patients who bleed (prevalence): ${percentText(prediction.assumedPrevalence)}; the network was trained at ${percentText(prediction.trainingPrevalence)}, and the probability was shifted to the assumed prevalence.`,
     intervalNote(report),

@@ -11,7 +11,6 @@ import { referenceTo } from './ids.ts';
 import { retire } from './retire.ts';
 import type { StatedResource } from './retire.ts';
 import { narrative } from './text.ts';
-import { RESEARCH_LABEL } from './written-report.ts';
 
 /** Repeating it changes nothing. Throws as retire.ts does. */
 export async function withdraw(
@@ -45,7 +44,7 @@ function toProvenance(
     resourceType: 'Provenance',
     // Of one withdrawal of one forecast there is one Provenance, also when the transaction was answered and the answer lost.
     id: createHash('sha256').update(`hemocast\n${order.resources.riskAssessment}\nwithdrawal`).digest('hex'),
-    text: narrative([withdrawalLine(order), RESEARCH_LABEL]),
+    text: narrative([withdrawalLine(order), order.model.disclaimer]),
     target: targets.map(({ resourceType, id }) => referenceTo(`${resourceType}/${id}`)),
     occurredDateTime: time,
     recorded: time,

@@ -1,6 +1,5 @@
 /** What every mapping of this folder is given beside the report: where the other resources are, and when this was. */
 import type { AssessmentReport } from '../assessment/ports.ts';
-import { DISCLAIMER } from '../prediction/prediction.ts';
 import type { FindingKey, PictureKey } from './ids.ts';
 
 /** References ("Type/id", or "urn:uuid:..." inside a transaction) of the resources that belong together. */
@@ -25,9 +24,6 @@ export interface WrittenReport {
   readonly writtenAt: string;
   readonly pictureDigests: PictureDigests;
 }
-
-/** The label that every picture and every sentence about the future carries. */
-export const RESEARCH_LABEL = DISCLAIMER;
 
 /** The label of what looks like a scan and is none. */
 export const NOT_ACQUIRED = 'AI-generated, not acquired.';

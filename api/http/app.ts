@@ -70,6 +70,7 @@ const BODY_LIMIT = '64kb';
 
 export function createApp(services: Services): Express {
   const app = express();
+  const { disclaimer } = services.reader.describe();
   app.disable('x-powered-by');
   app.set('etag', false); // an assessment changes while it is looked at
 
@@ -77,10 +78,10 @@ export function createApp(services: Services): Express {
   for (const router of services.sandbox ?? []) app.use('/sandbox', router);
   app.use(securityHeaders);
   app.use(answerHead);
-  app.use(docsRoutes(OPENAPI_FILE));
+  app.use(docsRoutes(OPENAPI_FILE, disclaimer));
   if (services.publicKey !== undefined) app.use(jwksRoutes(services.publicKey));
   if (services.cds !== undefined) app.use(cdsRoutes(services.cds));
-  if (services.smartApp !== undefined) app.use(smartAppRoutes(services.smartApp));
+  if (services.smartApp !== undefined) app.use(smartAppRoutes(services.smartApp, disclaimer));
   app.get('/', (_request, response) => response.redirect(services.sandbox === undefined ? '/docs' : '/sandbox'));
   app.use(['/v1', '/metrics'], authenticate(createAuthorizer(services.authentication)), permit);
   app.use(notificationRoutes(services)); // whatever it carries, nobody reads it

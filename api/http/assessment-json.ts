@@ -1,7 +1,6 @@
 import type { Assessment } from '../assessment/assessment.ts';
 import { formatStudyReference } from '../assessment/assessment.ts';
 import type { components } from '../generated/openapi.d.ts';
-import { DISCLAIMER } from '../prediction/prediction.ts';
 
 export type AssessmentJson = components['schemas']['Assessment'];
 
@@ -9,6 +8,7 @@ export type AssessmentJson = components['schemas']['Assessment'];
 export function toAssessmentJson(assessment: Assessment): AssessmentJson {
   const { id, status, stage, progress, revision, createdAt, updatedAt, refusal, error, supersedes, executionProvider } =
     assessment;
+  const { name, version, sha256, disclaimer } = assessment.model;
   return {
     id,
     status,
@@ -26,10 +26,10 @@ export function toAssessmentJson(assessment: Assessment): AssessmentJson {
     resources: toResourcesJson(assessment.resources),
     withdrawal: assessment.withdrawal,
     supersedes,
-    model: { ...assessment.model },
+    model: { name, version, sha256 },
     executionProvider,
     timings: { ...assessment.timings },
-    disclaimer: DISCLAIMER,
+    disclaimer,
   };
 }
 

@@ -42,7 +42,12 @@ export function cdsRoutes(parts: CdsParts): Router {
   // Only /feedback and the hooks speak of patients; what is published is for everyone, but a token is verified all the same.
   router.get('/cds-services', async (request, response) => {
     if (request.get('authorization') !== undefined) await findClient(request, parts);
-    response.json({ services: SERVICES });
+    const disclaimer = parts.hooks.disclaimer();
+    const services = SERVICES.map((service) => ({
+      ...service,
+      usageRequirements: `${disclaimer} ${service.usageRequirements}`,
+    }));
+    response.json({ services });
   });
 
   const readBody = [requireJson, express.json({ limit: BODY_LIMIT, type: ['application/json'], inflate: false })];

@@ -4,12 +4,11 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Router } from 'express';
 import type { RequestHandler } from 'express';
-import { DISCLAIMER } from '../prediction/prediction.ts';
 
 const swaggerUi = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 const SERVED = new Set(['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']);
 
-const PAGE = `<!doctype html>
+const page = (disclaimer: string): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -20,7 +19,7 @@ const PAGE = `<!doctype html>
 <link rel="stylesheet" href="/docs/docs.css">
 </head>
 <body>
-<p class="disclaimer">${DISCLAIMER}</p>
+<p class="disclaimer">${disclaimer.replace(/[&<>]/g, (sign) => `&#${sign.charCodeAt(0)};`)}</p>
 <main id="api"><noscript>Read <a href="/openapi.yaml">openapi.yaml</a>.</noscript></main>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/docs.js"></script>
@@ -44,7 +43,7 @@ const PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-export function docsRoutes(openapiFile: string): Router {
+export function docsRoutes(openapiFile: string, disclaimer: string): Router {
   const openapi = readFileSync(openapiFile, 'utf8');
   const router = Router();
   const text =
@@ -57,7 +56,7 @@ export function docsRoutes(openapiFile: string): Router {
     response.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': 'no-cache' });
     next();
   });
-  router.get('/docs', text('html', PAGE));
+  router.get('/docs', text('html', page(disclaimer)));
   router.get('/docs/docs.js', text('text/javascript', SCRIPT));
   router.get('/docs/docs.css', text('css', STYLE));
   router.get(/^\/docs\/[^/]+$/, (request, response, next) => {

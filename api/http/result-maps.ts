@@ -6,7 +6,6 @@ import type { AssessmentRecords } from '../assessment/assessment-records.ts';
 import { MAPS } from '../assessment/result-maps.ts';
 import type { MapName, ResultMaps } from '../assessment/result-maps.ts';
 import { HemocastError, NotFoundError } from '../errors.ts';
-import { DISCLAIMER } from '../prediction/prediction.ts';
 import { findAssessment } from './assessments.ts';
 import { callerOf } from './authenticate.ts';
 import { sendGzip } from './send-gzip.ts';
@@ -41,7 +40,7 @@ export function resultMapRoutes(records: Pick<AssessmentRecords, 'get' | 'getMap
         scale: maps[name].scale,
         grid: maps[name].grid,
       })),
-      disclaimer: DISCLAIMER,
+      disclaimer: assessment.model.disclaimer,
     });
   });
 

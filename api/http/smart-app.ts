@@ -7,7 +7,6 @@ import { gzip } from 'node:zlib';
 import { Router } from 'express';
 import type { Request, Response } from 'express';
 import { HemocastError } from '../errors.ts';
-import { DISCLAIMER } from '../prediction/prediction.ts';
 
 export interface SmartAppOptions {
   /** Folder that `npm run build` wrote. */
@@ -46,7 +45,7 @@ interface AppFile {
   compressed?: Promise<Buffer>;
 }
 
-export function smartAppRoutes(options: SmartAppOptions): Router {
+export function smartAppRoutes(options: SmartAppOptions, disclaimer: string): Router {
   const files = readFiles(options.directory);
   const policy = contentPolicy(options);
   const router = Router();
@@ -64,7 +63,7 @@ export function smartAppRoutes(options: SmartAppOptions): Router {
   router.get('/app', (_request, response) => response.redirect(308, '/app/index.html'));
   router.get('/app/config.json', (_request, response) => {
     response.set('Cache-Control', 'no-store');
-    response.json({ issuers: options.issuers, disclaimer: DISCLAIMER });
+    response.json({ issuers: options.issuers, disclaimer });
   });
   const sandboxEhr = options.sandboxEhr ? files.get('ehr.html') : undefined;
   if (sandboxEhr !== undefined) {

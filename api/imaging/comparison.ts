@@ -2,7 +2,7 @@
  * The comparison picture: initial CT above, generated follow-up below, same slices, same window, radiological convention.
  * It is what an EHR that shows nothing but pictures will show, so all that must be known stands in its pixels.
  */
-import { DISCLAIMER, type Flag, type Prediction } from '../prediction/prediction.ts';
+import type { Flag, Prediction } from '../prediction/prediction.ts';
 import type { HeadAnatomy } from './anatomy.ts';
 import { Canvas, type Color } from './canvas.ts';
 import { chooseSlices } from './choose-slices.ts';
@@ -45,6 +45,7 @@ export interface Comparison {
  * Draws the picture. It carries no name, identifier or date.
  *
  * @param input.followUpHu generated follow-up on the initial CT's own geometry, HU of the shape of `initial.hu`
+ * @param input.disclaimer the label of the network, as its bundle states it
  * @param input.flags what limits the result, as far as the scan and the network show it
  */
 export function drawComparison(input: {
@@ -53,8 +54,9 @@ export function drawComparison(input: {
   readonly anatomy: HeadAnatomy;
   readonly prediction: Prediction;
   readonly flags: readonly Flag[];
+  readonly disclaimer: string;
 }): Comparison {
-  const { initial, followUpHu, anatomy, prediction, flags } = input;
+  const { initial, followUpHu, anatomy, prediction, flags, disclaimer } = input;
   const before = findHyperdense(initial, anatomy).layerMl;
   const after = findHyperdense(initial, anatomy, followUpHu).layerMl;
   const slices = chooseSlices(
@@ -86,7 +88,7 @@ export function drawComparison(input: {
       if (generated) frameGenerated(canvas, x, y, tileWidth, tileHeight);
     });
   }
-  drawFooter(canvas, height - FOOTER_HEIGHT + 6);
+  drawFooter(canvas, height - FOOTER_HEIGHT + 6, disclaimer);
   return { png: canvas.png(), width: WIDTH, height };
 }
 
@@ -141,10 +143,10 @@ function drawChip(canvas: Canvas, x: number, y: number, text: string, color: Col
   return x + width;
 }
 
-function drawFooter(canvas: Canvas, y: number): void {
+function drawFooter(canvas: Canvas, y: number, disclaimer: string): void {
   const { width, center } = BRAIN_WINDOW;
   canvas.fill(MARGIN, y - 6, WIDTH - 2 * MARGIN, 1, [48, 56, 64]);
   const view = `Both rows: window width ${width}, center ${center} HU. Seen from below, the patient's right is on the left.`;
   canvas.text(MARGIN, y + 4, view, '13', QUIET);
-  canvas.text(MARGIN, y + 26, DISCLAIMER, '13', TEXT);
+  canvas.text(MARGIN, y + 26, disclaimer, '13', TEXT);
 }

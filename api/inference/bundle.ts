@@ -49,6 +49,9 @@ export interface Bundle {
   readonly startCheck: StartCheck;
 }
 
+/** What the label of every bundle says, whoever trained it. */
+const LABEL_WORDS = ['research use only', 'not a medical device'];
+
 /** Reads and verifies a bundle. Throws ConfigurationError that names the file and what is wrong with it. */
 export function loadBundle(directory: string): Bundle {
   const metadata = readJson(directory, 'configs/metadata.json') as Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
@@ -61,6 +64,9 @@ export function loadBundle(directory: string): Bundle {
     if (actual !== (entry as { sha256?: string }).sha256)
       problem(`${file} does not have the SHA-256 of configs/metadata.json`);
   }
+  const { disclaimer } = metadata;
+  if (typeof disclaimer !== 'string' || LABEL_WORDS.some((words) => !disclaimer.toLowerCase().includes(words)))
+    problem(`disclaimer in configs/metadata.json does not say "${LABEL_WORDS.join('" and "')}"`);
   const modelSha256: unknown = metadata.files?.['models/model.onnx']?.sha256;
   if (typeof modelSha256 !== 'string') problem('configs/metadata.json names no SHA-256 for models/model.onnx');
   const image =
@@ -86,7 +92,7 @@ export function loadBundle(directory: string): Bundle {
       name: metadata.name,
       version: metadata.version,
       sha256: modelSha256 as string,
-      disclaimer: metadata.disclaimer,
+      disclaimer,
       intendedUse: metadata.intended_use,
       trainingData: metadata.training_data,
       trainingPrevalence: calibration.prevalence,

@@ -74,7 +74,14 @@ export async function readSeries(
     ...(prediction.probabilityInterval === null ? [flag('interval-absent')] : []),
   ];
   const comparison = await step('draw', 0.75, () =>
-    drawComparison({ initial: volume, followUpHu, anatomy, prediction, flags: limits }),
+    drawComparison({
+      initial: volume,
+      followUpHu,
+      anatomy,
+      prediction,
+      flags: limits,
+      disclaimer: bundle.description.disclaimer,
+    }),
   );
   const followUp = await step('write-dicom', 0.9, () =>
     writeFollowUpImage({

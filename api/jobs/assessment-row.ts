@@ -1,5 +1,6 @@
 /** Rows of hemocast.assessments and the assessments they hold. */
 import type { Assessment } from '../assessment/assessment.ts';
+import { DISCLAIMER } from '../prediction/prediction.ts';
 
 /** An assessment with what only the queue counts; never shown. */
 export interface KeptAssessment extends Assessment {
@@ -31,7 +32,7 @@ export interface AssessmentRow {
   readonly resources: Assessment['resources'];
   readonly withdrawal: Assessment['withdrawal'];
   readonly supersedes: string | null;
-  readonly model: Assessment['model'];
+  readonly model: Omit<Assessment['model'], 'disclaimer'> & { readonly disclaimer?: string };
   readonly execution_provider: string | null;
   readonly timings: Assessment['timings'];
   readonly waiting_since: Date | null;
@@ -66,7 +67,8 @@ export function toAssessment(row: AssessmentRow): KeptAssessment {
     resources: row.resources,
     withdrawal: row.withdrawal,
     supersedes: row.supersedes,
-    model: row.model,
+    // Kept before labels were: only the shipped networks existed then.
+    model: { ...row.model, disclaimer: row.model.disclaimer ?? DISCLAIMER },
     executionProvider: row.execution_provider,
     timings: row.timings,
     waitingSince: row.waiting_since?.toISOString() ?? null,

@@ -6,7 +6,7 @@ import type { HookName } from '../../api/cds/hook-call.ts';
 import { escapeMarkdown } from '../../api/cds/markdown.ts';
 import type { PatientState } from '../../api/cds/patient-state.ts';
 import type { OrderConcept } from '../../api/cds/value-sets.ts';
-import { PREDICTION } from '../support/in-memory-hospital.ts';
+import { MODEL, PREDICTION } from '../support/in-memory-hospital.ts';
 
 const FORECAST: Forecast = {
   reference: 'RiskAssessment/r1',
@@ -46,7 +46,13 @@ const ORDERS: Readonly<Record<string, OrderConcept>> = {
 };
 
 const cardOf = (state: PatientState, hook: HookName, order?: OrderConcept) =>
-  toCard(state, { hook, hookInstance: 'h', order, publicUrl: 'https://hemocast.example' });
+  toCard(state, {
+    hook,
+    hookInstance: 'h',
+    order,
+    publicUrl: 'https://hemocast.example',
+    disclaimer: MODEL.disclaimer,
+  });
 
 describe('A card', () => {
   const w = 'warning';
@@ -95,7 +101,7 @@ describe('A card', () => {
     expect(card.detail).toContain('Leftover contrast can look like blood');
     expect(card.detail).toContain('Forecast until 2026-11-15, 08:00 (+01:00)');
     expect(card.detail).toContain('advises neither for nor against the order');
-    expect(card.detail).toMatch(/_Research use only, trained on simulated data, not a medical device\._$/);
+    expect(card.detail.endsWith(`_${MODEL.disclaimer}_`)).toBe(true);
   });
 
   it('never rounds a small risk to none or a large one to certainty', () => {

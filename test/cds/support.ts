@@ -9,6 +9,7 @@ import { UpstreamError } from '../../api/errors.ts';
 import { CdsMetrics } from '../../api/http/cds-metrics.ts';
 import type { CdsParts } from '../../api/http/cds-hooks.ts';
 import { FeedbackStore } from '../../api/jobs/feedback-store.ts';
+import { MODEL } from '../support/in-memory-hospital.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
 import { untilEnded } from '../support/queue-service.ts';
@@ -47,6 +48,7 @@ export async function startCdsDoor(changes: Partial<HookParts> = {}): Promise<Cd
       requestInBackground: ({ id }) => void requested.push(id),
       mode: () => service.operation.current().mode,
       publicUrl: () => PUBLIC_URL,
+      disclaimer: () => MODEL.disclaimer,
       now: () => new Date('2026-11-12T12:00:00Z'),
       windowEnds: false,
       ...changes,

@@ -7,7 +7,6 @@ import { toMedia, toPictureDocument } from '../../api/ehr/media.ts';
 import { toObservation } from '../../api/ehr/observation.ts';
 import { toProvenance } from '../../api/ehr/provenance.ts';
 import { toRiskAssessment } from '../../api/ehr/risk-assessment.ts';
-import { DISCLAIMER } from '../../api/prediction/prediction.ts';
 import { MODEL, PREDICTION, aReport } from './support/report.ts';
 import { AIAST, PLAIN, noteTexts, written } from './support/written.ts';
 
@@ -103,7 +102,7 @@ describe('the forecast in the chart', () => {
 
   it('tells the reader what limits it: research label first, confounder, prevalence, interval with method, bands, every flag', async () => {
     const risk = toRiskAssessment(await written());
-    expect(risk.note?.[0].text).toBe(DISCLAIMER);
+    expect(risk.note?.[0].text).toBe(MODEL.disclaimer);
     for (const words of [
       'contrast staining',
       'Assumed share of patients who bleed (prevalence): 35 %',
@@ -166,7 +165,7 @@ describe('the measurements in the chart', () => {
       effectiveDateTime: '2026-03-01T14:31:12+01:00',
       device: { reference: context.references.device },
       derivedFrom: [{ reference: 'ImagingStudy/sim-01-ct' }],
-      note: [{ text: DISCLAIMER }],
+      note: [{ text: MODEL.disclaimer }],
     });
   });
 
@@ -210,7 +209,7 @@ describe('the pictures in the chart', () => {
     });
     expect(media.identifier).toContainEqual({ system: 'urn:dicom:uid', value: 'urn:oid:2.25.77' });
     expect(noteTexts(media)).toContain('AI-generated, not acquired');
-    expect(noteTexts(media)).toContain(DISCLAIMER);
+    expect(noteTexts(media)).toContain(MODEL.disclaimer);
   });
 
   it('files the comparison as PNG for charts that only show pictures', async () => {
@@ -246,7 +245,7 @@ describe('the network in the chart', () => {
       version: [{ value: '0.1.0' }],
     });
     expect(device.identifier?.map(({ value }) => value)).toContain(MODEL.sha256);
-    expect(noteTexts(device)).toContain(DISCLAIMER);
+    expect(noteTexts(device)).toContain(MODEL.disclaimer);
     expect(device.meta?.security).toBeUndefined();
   });
 

@@ -4,7 +4,7 @@ import type { RiskAssessment } from '@medplum/fhirtypes';
 import type { WrittenResources } from '../../api/assessment/ports.ts';
 import { openBench } from './support/ehr.ts';
 import type { EhrBench } from './support/ehr.ts';
-import { STUDY, aReport } from './support/report.ts';
+import { MODEL, STUDY, aReport } from './support/report.ts';
 
 const PLAIN_TYPES = ['Observation', 'DocumentReference', 'Device', 'Provenance', 'Binary'];
 
@@ -27,6 +27,7 @@ const write = (revision: number, supersedes?: string): Promise<WrittenResources>
 const withdrawal = (resources: WrittenResources) => ({
   resources,
   study: STUDY.reference,
+  model: MODEL,
   message: 'It was cancelled.',
 });
 const textOf = (reference: string): string => JSON.stringify(bench.server.resources.get(reference));

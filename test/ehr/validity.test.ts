@@ -9,7 +9,6 @@ import { toModelCard } from '../../api/ehr/document-reference.ts';
 import { rolesOf, toResource } from '../../api/ehr/report-resources.ts';
 import { toRiskAssessment } from '../../api/ehr/risk-assessment.ts';
 import { narrative } from '../../api/ehr/text.ts';
-import { DISCLAIMER } from '../../api/prediction/prediction.ts';
 import { MODEL, PREDICTION, aReport } from './support/report.ts';
 import { AIAST, FULL, PLAIN, written } from './support/written.ts';
 
@@ -93,7 +92,7 @@ describe('every resource', () => {
     expect(labelled).toHaveLength(15);
     for (const resource of labelled) {
       expect(resource.meta?.security).toMatchObject([AIAST]);
-      expect((resource as { text?: { div?: string } }).text?.div).toContain(DISCLAIMER);
+      expect((resource as { text?: { div?: string } }).text?.div).toContain(MODEL.disclaimer);
     }
   });
 });

@@ -38,7 +38,7 @@ describe('/v1/assessments', () => {
       revision: 1,
       prediction: null,
     });
-    expect(body.disclaimer).toBe('Research use only, trained on simulated data, not a medical device.');
+    expect(body.disclaimer).toBe(MODEL.disclaimer);
   });
 
   it('shows a completed assessment with prediction, resources, model, provider and timings', async () => {

@@ -16,6 +16,7 @@ import { findHyperdense } from '../../api/imaging/hyperdense.ts';
 import { lineHeight, textWidth, wrapText, type Face } from '../../api/imaging/text.ts';
 import { flag } from '../../api/prediction/flags.ts';
 import { measure } from '../../api/prediction/measurements.ts';
+import { DISCLAIMER } from '../../api/prediction/prediction.ts';
 import type { Prediction } from '../../api/prediction/prediction.ts';
 import { toPrediction } from '../../api/prediction/probability.ts';
 import { storedAnotherWay, syntheticHead } from '../support/synthetic-head.ts';
@@ -91,7 +92,14 @@ describe('The comparison picture', () => {
   const { initial, anatomy, prediction } = leftBleed(0);
   const followUpHu = initial.hu.map((hu) => (hu === 75 ? 60 : hu));
   const flags = [flag('contrast-can-look-like-blood'), flag('out-of-distribution')];
-  const { png, width, height } = drawComparison({ initial, followUpHu, anatomy, prediction, flags });
+  const { png, width, height } = drawComparison({
+    initial,
+    followUpHu,
+    anatomy,
+    prediction,
+    flags,
+    disclaimer: DISCLAIMER,
+  });
   const picture = readPicture(png);
   const initialTop = picture.firstRow(MARGIN, BLUE) - 5;
   const generatedTop = picture.firstRow(MARGIN, ORANGE, initialTop + 40) - 5;
@@ -141,7 +149,7 @@ describe('The comparison picture', () => {
     'draws a bleed of the left side on the right of the picture, whichever way its pixels are stored (%s)',
     (way) => {
       const stored = leftBleed(way);
-      const drawn = drawComparison({ ...stored, followUpHu: stored.initial.hu, flags });
+      const drawn = drawComparison({ ...stored, followUpHu: stored.initial.hu, flags, disclaimer: DISCLAIMER });
       const { at } = readPicture(drawn.png);
       const counts = { left: 0, right: 0 };
       for (let i = 0; i < 6; i++) {

@@ -87,6 +87,8 @@ describe('A model bundle', () => {
   it.each<[string, (metadata: Json) => void, RegExp]>([
     ['another way of centring', (m) => (m.network_data_format.inputs.image.centering = 'other'), /centering "other"/],
     ['other axes', (m) => (m.network_data_format.inputs.image.axes = 'RAS'), /axes "RAS"/],
+    ['no label', (m) => delete m.disclaimer, /disclaimer .* does not say "research use only"/],
+    ['a label that hides what it is', (m) => (m.disclaimer = 'Research use only.'), /"not a medical device"/],
     ['no prevalence', (m) => delete m.calibration.prevalence, /calibration\.prevalence/],
     ['no limit of strangeness', (m) => delete m.ood.threshold, /ood\.threshold/],
     ['a refusal before the flag', (m) => (m.ood.refuse_above = m.ood.threshold / 2), /ood\.refuse_above/],

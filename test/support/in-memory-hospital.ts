@@ -14,13 +14,12 @@ import type {
 import type { ResultMaps } from '../../api/assessment/result-maps.ts';
 import { NotFoundError } from '../../api/errors.ts';
 import type { Prediction } from '../../api/prediction/prediction.ts';
-import { DISCLAIMER } from '../../api/prediction/prediction.ts';
 
 export const MODEL: ModelDescription = {
   name: 'hemocast-test',
   version: '0.0.1',
   sha256: 'a'.repeat(64),
-  disclaimer: DISCLAIMER,
+  disclaimer: 'Research use only, made for tests, not a medical device.',
   intendedUse: 'Tests.',
   trainingData: 'None.',
   trainingPrevalence: 0.5,

@@ -8,6 +8,7 @@ import type { RunLimits } from '../../api/jobs/run-assessment.ts';
 import { AssessmentStore } from '../../api/jobs/store.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
 import { hasEnded, parseStudyReference } from '../../api/assessment/assessment.ts';
+import { identify } from '../../api/assessment/ports.ts';
 import { requestAssessment } from '../../api/assessment/request-assessment.ts';
 import type { RequestedAssessment, RequestKind } from '../../api/assessment/request-assessment.ts';
 import { createLogger } from '../../api/log.ts';
@@ -61,7 +62,7 @@ export async function startQueueService(
     operation,
     limits: { ...SHORT_LIMITS, ...options.limits },
     assess: hospital.assess,
-    describeModel: () => ({ name: MODEL.name, version: MODEL.version, sha256: MODEL.sha256 }),
+    describeModel: () => identify(MODEL),
   });
   if (options.start !== false) await queue.start();
   return {

@@ -1,6 +1,5 @@
 /** A completed assessment as the mappings receive it; every test changes what it is about. */
 import type { AssessmentReport, ModelDescription, SeriesReading, StudyRecord } from '../../../api/assessment/ports.ts';
-import { DISCLAIMER } from '../../../api/prediction/prediction.ts';
 import { MAPS } from '../../support/in-memory-hospital.ts';
 import type { Prediction } from '../../../api/prediction/prediction.ts';
 
@@ -8,7 +7,7 @@ export const MODEL: ModelDescription = {
   name: 'hemocast-tiny',
   version: '0.1.0',
   sha256: 'ab'.repeat(32),
-  disclaimer: DISCLAIMER,
+  disclaimer: 'Research use only, made for tests, not a medical device.',
   intendedUse: 'Research into hemorrhage after thrombectomy.',
   trainingData: 'Simulated head CT series.',
   trainingPrevalence: 0.51,
