@@ -124,6 +124,7 @@ def describe_training(state: dict, network: torch.nn.Module) -> dict:
         "pairs_seen": last["pairs_seen"],
         "device": "CPU core" if state["options"].get("threads", 1) == 1 else "machine",
         "seed": state["options"].get("seed", 0),
+        "start": state.get("start"),
         "validation_auc": last["validation_auc"],
         "gradnorm_weights": last["gradnorm"],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from . import DISCLAIMER, __version__
 from .augmentation import augment
+from .checkpoint import load_start
 from .data import Cohort
 from .ema import ExponentialAverage
 from .gradnorm import GradNorm
@@ -26,6 +27,7 @@ from .losses import (
     SHARE_OF_FLOOR,
     Batch,
     auxiliary_loss,
+    blood_loss,
     classification_loss,
     generation_loss,
     measures_loss,
@@ -49,6 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float, help="wall time of the run, earlier parts included")
     length.add_argument("--pairs", type=int, help="pairs to see instead, repeats included: the same on every machine")
+    parser.add_argument("--start", help="run folder or bundle whose weights a new run begins with")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--network", choices=NETWORKS, default="tiny", help="base is the published figure's, for a GPU")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
@@ -116,6 +119,9 @@ class Trainer:
         self.device = choose_device(str(options.get("device", "auto")))
         self.network_config = network
         self.model = build_network(network).to(self.device)
+        self.origin: Optional[Dict[str, Any]] = None
+        if options.get("start") and not (out / "checkpoint.pt").exists():
+            self.begin_with(Path(str(options["start"])))
         self.average = ExponentialAverage(self.model, float(options.get("average", 0.995)))
         self.optimizer = make_optimizer(self.model, float(options.get("rate", 2e-3)))
         self.peak_rate = float(options.get("rate", 2e-3))
@@ -130,6 +136,13 @@ class Trainer:
         out.mkdir(parents=True, exist_ok=True)
         if (out / "checkpoint.pt").exists():
             self.restore()
+
+    def begin_with(self, folder: Path) -> None:
+        """Takes the weights of a run or a bundle; ValueError where they belong to another network configuration."""
+        network, self.origin = load_start(folder)
+        if network.config != self.network_config:
+            raise ValueError(f"--start {folder} holds another network configuration than the options ask for.")
+        self.model.load_state_dict(network.state_dict())
 
     def train(self, budget: Budget) -> None:
         """Trains until the budget is spent, over all parts of the run together."""
@@ -186,7 +199,7 @@ class Trainer:
         classification = classification_loss(output.logit, batch.label)
         auxiliary = auxiliary_loss(output.map_logits, batch)
         if self.tasks != "generation":
-            auxiliary = auxiliary + measures_loss(output.measures, batch)
+            auxiliary = auxiliary + measures_loss(output.measures, batch) + 0.5 * blood_loss(output.blood, batch)
         weights = self.task_weights(generation, classification, batch).to(self.device)
         loss = weights[0] * generation + weights[1] * classification + auxiliary
         self.optimizer.zero_grad()
@@ -231,6 +244,7 @@ class Trainer:
             "options": self.options,
             "network": self.network_config.to_json(),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "start": self.origin,
         }
         (self.out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
@@ -249,6 +263,7 @@ class Trainer:
             "history": self.history,
             "heads": sorted(set(self.train_cohort.values("head").tolist())),
             "options": self.options,
+            "start": self.origin,
         }
         partial = self.out / "checkpoint.partial"
         torch.save(state, partial)
@@ -273,7 +288,7 @@ class Trainer:
         if self.device.type == "cuda" and state.get("cuda_rng") is not None:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
         self.steps, self.epochs, self.pairs_seen, self.seconds = state["progress"]
-        self.history = state["history"]
+        self.history, self.origin = state["history"], state.get("start")
 
 
 def choose_device(name: str) -> torch.device:

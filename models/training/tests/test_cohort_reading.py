@@ -7,7 +7,7 @@ import torch
 from hemocast_training.augmentation import augment
 from hemocast_training.data import Cohort, CohortError
 from hemocast_training.intracranial import intracranial_mask
-from hemocast_training.losses import auxiliary_loss, generation_loss
+from hemocast_training.losses import auxiliary_loss, blood_loss, generation_loss
 from hemocast_training.regions import SPACING_MM, hyperdense_volume, judged_regions
 
 from synthetic import toy_pair, write_toy_cohort, write_toy_site_cohort
@@ -42,6 +42,7 @@ def test_a_hospitals_pairs_are_learned_from_without_what_only_a_simulator_knows(
     batch = augment(cohort.batch([2, 0]), np.random.default_rng(0))
     assert batch.maps is None and cohort.values("head").tolist() == [1, 2, 3]
     assert auxiliary_loss(torch.ones(2, 6, 24, 32, 32), batch) == 0
+    assert blood_loss(torch.ones(2), batch) == 0
     assert generation_loss(batch.image, batch) > 0
     with pytest.raises(CohortError, match="known of simulated ones only"):
         cohort.values("bayes")

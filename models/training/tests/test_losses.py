@@ -7,7 +7,7 @@ import torch
 from hemocast_training.augmentation import augment, shift
 from hemocast_training.data import Cohort
 from hemocast_training.gradnorm import HIGHEST, LOWEST, GradNorm
-from hemocast_training.losses import auxiliary_loss, generation_loss, voxel_weights
+from hemocast_training.losses import auxiliary_loss, blood_loss, generation_loss, voxel_weights
 
 from synthetic import write_toy_cohort
 
@@ -31,6 +31,19 @@ def test_maps_that_match_the_simulator_cost_less_than_empty_ones(batch):
     raw = torch.log(torch.expm1((batch.maps[:, :2] / units).clamp(min=1e-3)))
     right = torch.cat([raw, torch.log(fractions / (1 - fractions))], 1)
     assert auxiliary_loss(right, batch) < 0.5 * auxiliary_loss(torch.full_like(right, -4.0), batch)
+
+
+def test_blood_that_is_missed_costs_more_than_brain_that_is_called_blood(batch):
+    maps = torch.zeros_like(batch.maps)
+    maps[0, 2, 12, 10:13, 10:13] = 1
+    case = batch._replace(maps=maps, inside=torch.ones_like(batch.inside))
+    empty = torch.full_like(maps, -4.0)
+    missed, called = empty.clone(), empty.clone()
+    empty[0, 2, 12, 10:13, 10:13] = 4
+    called[0, 2, 12, 10:13, 10:13] = called[0, 2, 12, 20:23, 20:23] = 4
+    right, false_alarm, miss = (float(auxiliary_loss(raw, case)) for raw in (empty, called, missed))
+    assert right < false_alarm < miss
+    assert blood_loss(torch.tensor([3.0, -3.0]), case) < 0.1 < blood_loss(torch.tensor([-3.0, -3.0]), case)
 
 
 def test_gradnorm_shrinks_the_weight_of_the_faster_task():

@@ -5,7 +5,7 @@ import torch
 
 from hemocast_training.network import NetworkConfig, TinyNetwork
 from hemocast_training.network.attention import AttentionMap, InteractiveAttentionBlock, SelfAttentionBlock
-from hemocast_training.network.density import hyperdensity
+from hemocast_training.network.density import WINDOWS_HU, hyperdensity, roughness, window
 from hemocast_training.network.generator import keep_outside_tissue
 
 SHAPE = (24, 128, 128)
@@ -132,6 +132,17 @@ def test_the_hyperdensity_prior_sees_blood_and_ignores_brain_and_skull():
     assert prior[0, 0, 33, 33] > 0.9 and excess[0, 0, 33, 33] > 15
     assert prior[0, 0, 50, 50] < 0.05
     assert prior[0, 0, :, 8:14].max() < 0.05
+
+
+def test_roughness_is_what_lumps_add_to_the_noise_and_bone_counts_as_none():
+    hu = 36 + 4 * torch.randn(24, 1, 128, 128)
+    hu[12, :, 60:72, 60:72] = 60 + 4 * torch.randn(12, 12)
+    lumps = 12 * (torch.arange(12) // 2 % 2 * 2 - 1)
+    hu[12, :, 60:72, 80:92] = 60 + lumps + 4 * torch.randn(12, 12)
+    hu[12, :, 60:72, 20:24] = 900
+    rough = roughness(torch.cat([window(hu, low, high) for low, high in WINDOWS_HU], 1))[12, 0]
+    assert rough[15:18, 20:23].mean() == pytest.approx(12, abs=1.5)
+    assert rough[15:18, 15:18].mean() < 3 and rough[15:18, 5].max() == 0
 
 
 def test_bone_air_and_metal_are_returned_as_they_came():

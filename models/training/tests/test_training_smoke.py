@@ -52,6 +52,17 @@ def trained_run(cohorts, tmp_path_factory):
     return out
 
 
+def test_a_run_may_begin_with_the_weights_of_another_and_says_so(cohorts, trained_run, tmp_path):
+    train, validation = Cohort(cohorts / "train"), Cohort(cohorts / "validation", limit=2)
+    trainer = Trainer(train, validation, tmp_path / "run", NetworkConfig(), {"seed": 9, "start": str(trained_run)})
+    began_with = load_network(trained_run)[0].state_dict()
+    assert all(torch.equal(tensor, began_with[name]) for name, tensor in trainer.model.state_dict().items())
+    trainer.write_config(Budget(seconds=60))
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["start"]["name"] == trained_run.name
+    with pytest.raises(ValueError, match="another network configuration"):
+        Trainer(train, validation, tmp_path / "other", NetworkConfig(interactive=False), {"start": str(trained_run)})
+
+
 @torch.no_grad()
 def total_loss(trainer: Trainer) -> float:
     """Generation and auxiliary loss on four fixed pairs."""
@@ -141,11 +152,11 @@ def test_the_last_layer_is_refitted_where_that_helps_unseen_cases_and_the_fold_i
     rng = np.random.default_rng(4)
 
     def summaries(count: int, informative: float) -> refit.Summaries:
-        statistics = rng.normal(size=(count, 24))
+        read = rng.normal(size=(count, 27))
         logits = rng.normal(size=count)
-        chance = 1 / (1 + np.exp(-(logits + informative * statistics[:, 3])))
+        chance = 1 / (1 + np.exp(-(logits + informative * read[:, 3])))
         labels = (rng.random(count) < chance).astype(float)
-        return refit.Summaries(logits, statistics, np.zeros((count, 96)), labels)
+        return refit.Summaries(logits, read, np.zeros((count, 96)), labels)
 
     assert refit.choose(summaries(400, 2.0), summaries(200, 2.0)).weights[3] > 0.7
     noise = refit.choose(summaries(30, 0.0), summaries(2000, 0.0))
@@ -153,12 +164,13 @@ def test_the_last_layer_is_refitted_where_that_helps_unseen_cases_and_the_fold_i
 
     network = TinyNetwork().eval()
     volume = torch.randn(1, 24, 128, 128) * 10 + 36
-    change = refit.Refit(1.5, rng.normal(size=24), -0.3, 0.01)
+    change = refit.Refit(1.5, rng.normal(size=27), -0.3, 0.01)
     with torch.no_grad():
         before = network(volume)
         refit.fold(network, change)
         after = network(volume).logit
-    expected = 1.5 * before.logit + before.statistics @ torch.from_numpy(change.weights).float() - 0.3
+    read = torch.cat([before.statistics, before.blood[:, None]], 1)
+    expected = 1.5 * before.logit + read @ torch.from_numpy(change.weights).float() - 0.3
     assert torch.allclose(after, expected, atol=1e-4)
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from .attention import TokenConvolution
 from .classifier import ClassificationHead
 from .config import MAP_MATRIX, MAP_NAMES, MATRIX, PATCH, SLICES, NetworkConfig
-from .density import WINDOWS_HU, brain_hu, hyperdensity, space_to_depth, window
+from .density import WINDOWS_HU, brain_hu, hyperdensity, roughness, space_to_depth, window
 from .generator import GatedWashoutHead
 from .statistics import MapStatistics
 from .swin import Grid, InteractiveWindowBlock, Windows, WindowSelfAttentionBlock
@@ -33,12 +33,12 @@ from .tiny import MAP_BIAS, NetworkOutput, activate
 DEPTH = SLICES // 2
 GRIDS: Tuple[Grid, ...] = tuple((DEPTH, MAP_MATRIX >> stage, MAP_MATRIX >> stage) for stage in range(4))
 WINDOWS: Tuple[Grid, ...] = ((4, 8, 8), (4, 8, 8), (4, 4, 4), (4, 4, 4))
-PATCH_VALUES = 2 * (len(WINDOWS_HU) * PATCH * PATCH + 2)
+PATCH_VALUES = 2 * (len(WINDOWS_HU) * PATCH * PATCH + 3)
 
 
 class Embedded(NamedTuple):
-    """tokens [n, 12 * 32 * 32, C]; priors of the four grids [n, tokens]; prior, excess, tissue and brain HU
-    [n, 24, 32, 32]."""
+    """tokens [n, 12 * 32 * 32, C]; priors of the four grids [n, tokens]; prior, excess, tissue, brain HU
+    and roughness [n, 24, 32, 32]."""
 
     tokens: Tensor
     priors: List[Tensor]
@@ -46,6 +46,7 @@ class Embedded(NamedTuple):
     excess: Tensor
     tissue: Tensor
     brain: Tensor
+    rough: Tensor
 
 
 class EncoderStage(nn.Module):
@@ -176,17 +177,18 @@ class BaseNetwork(nn.Module):
         # float(): under bfloat16 autocast, amounts are still summed in full precision.
         map_logits = self.map_head(u).float().reshape(-1, SLICES, len(MAP_NAMES), MAP_MATRIX, MAP_MATRIX)
         maps = {name: activate(name, map_logits[:, :, index]) for index, name in enumerate(MAP_NAMES)}
-        statistics = self.statistics(maps, seen.prior, seen.excess, seen.brain)
-        logit, attention, measures = self.classifier(tokens, token_map, seen.priors[2], v, statistics, seen.tissue)
+        statistics = self.statistics(maps, seen.prior, seen.excess, seen.brain, seen.rough)
+        read = self.classifier(tokens, token_map, seen.priors[2], v, statistics, seen.tissue)
         return NetworkOutput(
-            logit.float(),
+            read.logit.float(),
             self.generator(image, u),
             maps,
             map_logits.permute(0, 2, 1, 3, 4),
-            attention,
+            read.attention,
             shared.mean(1),
             statistics,
-            measures.float(),
+            read.measures.float(),
+            read.blood.float(),
         )
 
     def look(self, image: Tensor) -> Embedded:
@@ -194,7 +196,8 @@ class BaseNetwork(nn.Module):
         slices = image.reshape(-1, 1, MATRIX, MATRIX)
         prior, excess = (F.avg_pool2d(x, 2) for x in hyperdensity(slices))
         windows = torch.cat([window(slices, low, high) for low, high in WINDOWS_HU], 1)
-        x = torch.cat([space_to_depth(windows, PATCH, MATRIX), prior, excess / 20], 1)
+        rough = roughness(windows)
+        x = torch.cat([space_to_depth(windows, PATCH, MATRIX), prior, excess / 20, rough / 10], 1)
         x = x.reshape(-1, DEPTH, PATCH_VALUES, MAP_MATRIX, MAP_MATRIX).permute(0, 1, 3, 4, 2)
         tokens = self.embed_norm(self.embed(x.reshape(-1, DEPTH * MAP_MATRIX * MAP_MATRIX, PATCH_VALUES)).float())
 
@@ -206,7 +209,7 @@ class BaseNetwork(nn.Module):
             cells = F.max_pool2d(cells, 2)
         tissue = F.avg_pool2d((windows[:, :1].abs() < 1).to(image.dtype), PATCH)
         brain = brain_hu(windows).reshape(fine)
-        return Embedded(tokens, priors, prior.reshape(fine), excess.reshape(fine), tissue.reshape(fine), brain)
+        return Embedded(tokens, priors, prior.reshape(fine), excess.reshape(fine), tissue.reshape(fine), brain, rough.reshape(fine))
 
     def slices_from(self, tokens: Tensor) -> Tensor:
         """[n, 12 * 32 * 32, 2c] -> [n * 24, c, 32, 32]: a token becomes its two slices."""

@@ -11,11 +11,13 @@ from .statistics import STATISTIC_COUNT
 
 
 class Classification(NamedTuple):
-    """logit [n]; attention [n, 24, 32, 32], sums to 1; measures [n, 6], the severity measures as read from the image."""
+    """logit [n]; attention [n, 24, 32, 32], sums to 1; measures [n, 6], the severity measures as read from the image;
+    blood [n], the logit of blood being visible already."""
 
     logit: Tensor
     attention: Tensor
     measures: Tensor
+    blood: Tensor
 
 
 class ClassificationHead(nn.Module):
@@ -27,6 +29,7 @@ class ClassificationHead(nn.Module):
 
     Six measures of severity (extent, density, texture, place ...) are read on the way to the logit. A label tells one bit
     of a case, the measures tell six numbers; where nobody knows them (a hospital's pairs) they are simply not supervised.
+    Whether blood is visible already is read in the same way: what bleeds now has a measure of nothing, but bleeds.
     """
 
     def __init__(self, config: NetworkConfig, token_grid: Tuple[int, int, int], fine_channels: int) -> None:
@@ -44,6 +47,8 @@ class ClassificationHead(nn.Module):
         self.read_hidden = nn.Linear(64, MEASURE_COUNT)
         self.read_statistics = nn.Linear(STATISTIC_COUNT, MEASURE_COUNT)
         self.from_measures = nn.Linear(MEASURE_COUNT, 1, bias=False)
+        self.read_blood = nn.Linear(64 + STATISTIC_COUNT, 1)
+        self.from_blood = nn.Linear(1, 1, bias=False)
 
     def forward(
         self, tokens: Tensor, shared_map: Tensor, prior: Tensor, features: Tensor, statistics: Tensor, tissue: Tensor
@@ -65,8 +70,10 @@ class ClassificationHead(nn.Module):
         summary = torch.cat([pooled_tokens, tokens.mean(1), pooled_fine, statistics], 1)
         hidden = F.relu(self.hidden(summary))
         measures = self.read_hidden(hidden) + self.read_statistics(statistics)
-        logit = self.logit(self.dropout(hidden)) + self.direct(statistics) + self.from_measures(measures)
-        return Classification(logit[:, 0], weights.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX), measures)
+        blood = self.read_blood(torch.cat([hidden, statistics], 1))
+        logit = self.logit(self.dropout(hidden)) + self.direct(statistics) + self.from_measures(measures) + self.from_blood(blood)
+        attention = weights.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
+        return Classification(logit[:, 0], attention, measures, blood[:, 0])
 
     def to_fine_cells(self, weights: Tensor) -> Tensor:
         """[n, tokens] -> [n, 24, 32, 32]: bilinear in the slice, repeated across the slices of a token."""

@@ -11,7 +11,7 @@ from .tiny import NetworkOutput
 class Ensemble(nn.Module):
     """Members of any kind with the same outputs; HU volume [n, 24, 128, 128] -> NetworkOutput.
 
-    logit, generated, attention and measures are means over the members; pooled and statistics are put side by side, so the
+    logit, generated, attention, measures and blood are means over the members; pooled and statistics are put side by side, so the
     out-of-distribution score sees the features of all. The auxiliary maps are those of the first member.
     """
 
@@ -31,6 +31,6 @@ class Ensemble(nn.Module):
             return torch.cat([getattr(output, name) for output in outputs], 1)
 
         return outputs[0]._replace(
-            logit=mean("logit"), generated=mean("generated"), attention=mean("attention"), measures=mean("measures"),
+            logit=mean("logit"), generated=mean("generated"), attention=mean("attention"), measures=mean("measures"), blood=mean("blood"),
             pooled=beside("pooled"), statistics=beside("statistics"),
         )

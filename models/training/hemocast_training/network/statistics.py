@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from .config import MAP_MATRIX, SLICES
 
 CELLS = SLICES * MAP_MATRIX * MAP_MATRIX
-STATISTIC_COUNT = 24
+STATISTIC_COUNT = 26
 
 
 class MapStatistics(nn.Module):
-    """[n, 24, 32, 32] maps -> [n, 24] standardised statistics."""
+    """[n, 24, 32, 32] maps -> [n, 26] standardised statistics."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,9 +30,9 @@ class MapStatistics(nn.Module):
         self.register_buffer("height", torch.linspace(-1, 1, SLICES).reshape(1, -1, 1, 1))
         self.standardize = RunningStandardize(STATISTIC_COUNT)
 
-    def forward(self, maps: Dict[str, Tensor], prior: Tensor, excess: Tensor, brain: Tensor) -> Tensor:
-        """maps: iodine and texture in HU, the others 0..1; prior 0..1, excess in HU, and brain, the image's own mean HU
-        within the brain window (0..80), on the same cells."""
+    def forward(self, maps: Dict[str, Tensor], prior: Tensor, excess: Tensor, brain: Tensor, rough: Tensor) -> Tensor:
+        """maps: iodine and texture in HU, the others 0..1; prior 0..1, excess in HU, and of the image itself, on the same
+        cells, brain, the mean HU within the brain window (0..80), and rough, the local SD in HU above the noise."""
         maps = {name: values.detach() for name, values in maps.items()}
         iodine, texture, infarct, lentiform = maps["iodine"], maps["texture"], maps["infarct"], maps["lentiform"]
         stained = torch.sigmoid((iodine - 5) / 1.5)
@@ -40,7 +40,8 @@ class MapStatistics(nn.Module):
         cells, dose = total(stained) + 1, total(stain) + 1
         mean = total(stain) / cells
         spread = total((iodine - mean.reshape(-1, 1, 1, 1)) ** 2 * stained) / cells
-        rough = total(texture * stained)
+        uneven = total(texture * stained)
+        touched = torch.sigmoid((iodine - 2) / 0.7)
         # How much darker the infarct is than the other side, its contrast taken off; the head is centred, the grid mirrors.
         unstained = brain - iodine
         darker = total(((unstained.flip(-1) - unstained) * infarct).clamp(min=0.0))
@@ -51,8 +52,8 @@ class MapStatistics(nn.Module):
             torch.log(brightest(iodine, 60) + 1),
             torch.log(total(iodine) + 10),
             torch.sqrt(spread + 1),
-            rough / cells,
-            torch.log(rough + 10),
+            uneven / cells,
+            torch.log(uneven + 10),
             total(stain * lentiform) / dose,
             torch.log(total(stain * lentiform) + 10),
             torch.log(total(maps["blood_initial"]) + 1),
@@ -69,6 +70,8 @@ class MapStatistics(nn.Module):
             torch.log(total(excess) / CELLS + 1e-2),
             torch.log(total(texture) + 5) - torch.log(total(iodine) + 10),
             torch.log(darker + 30),
+            torch.log(total(rough * touched) + 10) - torch.log(total(iodine * touched) + 10),
+            torch.log(total(rough * prior) + 10) - torch.log(total(excess * prior) + 10),
         ]
         return self.standardize(torch.stack(statistics, 1))
 

@@ -17,7 +17,7 @@ from .attention import InteractiveAttentionBlock, SelfAttentionBlock, TokenConvo
 from .blocks import AnisotropicBlock, FeedForward, enlarge
 from .classifier import ClassificationHead
 from .config import MAP_MATRIX, MAP_NAMES, MATRIX, PATCH, SLICES, NetworkConfig
-from .density import WINDOWS_HU, brain_hu, hyperdensity, space_to_depth, window
+from .density import WINDOWS_HU, brain_hu, hyperdensity, roughness, space_to_depth, window
 from .generator import GatedWashoutHead
 from .statistics import MapStatistics
 
@@ -30,7 +30,8 @@ MAP_BIAS = (-3.0, -3.0, -4.0, -4.0, -2.0, -3.0)
 class NetworkOutput(NamedTuple):
     """logit [n]; generated [n, 24, 128, 128] unclipped tissue HU; maps: name -> [n, 24, 32, 32]; map_logits
     [n, 6, 24, 32, 32] before their non-linearity; attention [n, 24, 32, 32]; pooled [n, token_dim] encoder feature;
-    statistics [n, 24] of the maps, standardised; measures [n, 6] of severity as read, standardised."""
+    statistics [n, 26] of the maps, standardised; measures [n, 6] of severity as read, standardised; blood [n], the logit of
+    blood being visible on the initial CT."""
 
     logit: Tensor
     generated: Tensor
@@ -40,6 +41,7 @@ class NetworkOutput(NamedTuple):
     pooled: Tensor
     statistics: Tensor
     measures: Tensor
+    blood: Tensor
 
 
 class TinyNetwork(nn.Module):
@@ -51,7 +53,7 @@ class TinyNetwork(nn.Module):
         w1, w2, w3 = config.widths
         d1, d2, d3 = config.decoder_widths
         dim = config.token_dim
-        self.stem = nn.Conv2d(len(WINDOWS_HU) * PATCH * PATCH + 2, w1, 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(len(WINDOWS_HU) * PATCH * PATCH + 3, w1, 3, padding=1, bias=False)
         self.stem_norm = nn.BatchNorm2d(w1)
         self.encode_4 = AnisotropicBlock(w1, w1)
         self.encode_8 = AnisotropicBlock(w1, w2, 2)
@@ -97,7 +99,8 @@ class TinyNetwork(nn.Module):
         prior_4, excess_4 = F.avg_pool2d(prior, 2), F.avg_pool2d(excess, 2)
 
         windows = torch.cat([window(slices, low, high) for low, high in WINDOWS_HU], 1)
-        x = torch.cat([space_to_depth(windows, PATCH, MATRIX), prior_4, excess_4 / 20], 1)
+        rough_4 = roughness(windows)
+        x = torch.cat([space_to_depth(windows, PATCH, MATRIX), prior_4, excess_4 / 20, rough_4 / 10], 1)
         x_4 = self.encode_4(F.relu(self.stem_norm(self.stem(x.contiguous(memory_format=torch.channels_last)))))
         x_8 = self.encode_8(x_4)
         x_16 = self.encode_16(x_8)
@@ -126,8 +129,9 @@ class TinyNetwork(nn.Module):
         fine_excess = excess_4.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
         tissue = F.avg_pool2d((windows[:, :1].abs() < 1).to(image.dtype), PATCH)
         brain = brain_hu(windows).reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
-        statistics = self.statistics(maps, fine_prior, fine_excess, brain)
-        logit, attention, measures = self.classifier(
+        rough = rough_4.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
+        statistics = self.statistics(maps, fine_prior, fine_excess, brain, rough)
+        read = self.classifier(
             classification,
             looked,
             token_prior,
@@ -137,7 +141,10 @@ class TinyNetwork(nn.Module):
         )
         generated = self.generator(image, u)
         map_logits = map_logits.permute(0, 2, 1, 3, 4)
-        return NetworkOutput(logit.float(), generated, maps, map_logits, attention, shared.mean(1), statistics, measures.float())
+        return NetworkOutput(
+            read.logit.float(), generated, maps, map_logits, read.attention, shared.mean(1), statistics, read.measures.float(),
+            read.blood.float(),
+        )
 
     def token_prior(self, prior_4: Tensor) -> Tensor:
         """The hyperdensity prior per token, [n * 24, 1, 32, 32] -> [n, tokens]: mean in the slice, higher of two."""
