@@ -1,8 +1,10 @@
 /** Every state of the app's screen, in Chromium, on the real service and its sandbox. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { Browser } from 'playwright-core';
-import { describeWith } from '../support/components.ts';
+import type { Browser, Page } from 'playwright-core';
+import { describeWith, repositoryRoot } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import {
   buildApp,
@@ -11,6 +13,7 @@ import {
   openApp,
   openChromium,
   putResource,
+  settled,
   stateOf,
   viewerReady,
   violations,
@@ -27,6 +30,20 @@ describeWith('Chromium', 'The screen of the app', () => {
     await browser?.close();
     await service?.stopAndForget();
   });
+
+  /** Accessible, and a picture of it: with HEMOCAST_PICTURES=1 it replaces that of docs/images/states. */
+  const inspect = async (page: Page, name: string): Promise<void> => {
+    if (process.env.HEMOCAST_PICTURES === '1') {
+      const folder = join(repositoryRoot, 'docs/images/states');
+      mkdirSync(folder, { recursive: true });
+      const size = page.viewportSize()!;
+      await page.setViewportSize({ width: 1000, height: 640 });
+      await settled(page);
+      await page.screenshot({ path: join(folder, `${name}.png`) });
+      await page.setViewportSize(size);
+    }
+    expect(await violations(page)).toEqual([]);
+  };
 
   it('shows the risk with its interval, base rate, band and measurements, and what limits it', async () => {
     const { page, complaints, close } = await openApp(browser, service, 'lindqvist-maja');
@@ -45,7 +62,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(await page.locator('.findings').innerText()).toMatch(/Hyperdense volume\s+[\d.]+ mL/);
     expect(await page.locator('.limits').innerText()).toContain('Leftover contrast can look like blood');
     await viewerReady(page);
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'current');
     expect(complaints).toEqual([]);
     await close();
   });
@@ -73,14 +90,14 @@ describeWith('Chromium', 'The screen of the app', () => {
   it('offers to assess where nothing is there yet, follows the work, and shows the result by itself', async () => {
     const { page, close } = await openApp(browser, service, 'okafor-james', { colorScheme: 'dark' });
     await stateOf(page, 'none-idle');
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'none');
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await page.getByText('The scan is being assessed').waitFor();
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'in-progress');
     await stateOf(page, 'current');
     expect(await page.locator('[data-testid="risk"]').innerText()).toMatch(/\d+ %/);
     await viewerReady(page);
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'result-by-itself');
     await close();
   });
 
@@ -95,7 +112,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(text).toContain('identity-conflict');
     expect(text).toContain('Have the identity of the images checked');
     expect(text).not.toMatch(/\d+ %/);
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'refused');
     await close();
   });
 
@@ -117,7 +134,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await stateOf(page, 'none-failed');
     expect(await page.locator('main').innerText()).toContain('That says nothing about the patient’s images');
     expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(1);
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'failed');
     await close();
   });
 
@@ -140,7 +157,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await stateOf(page, 'superseded');
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('main').innerText()).toContain('This assessment has been replaced');
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'superseded');
     await page.getByRole('button', { name: 'Show the current assessment' }).click();
     await stateOf(page, 'current');
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(0);
@@ -150,7 +167,10 @@ describeWith('Chromium', 'The screen of the app', () => {
   it('never shows a withdrawn assessment as current', async () => {
     const { body } = await service.assess('ImagingStudy/tanaka-hiro-ct');
     const { resources } = await service.finished(body.id);
-    await changeResource(service, resources!.riskAssessment, (risk) => void (risk.status = 'entered-in-error'));
+    await changeResource(service, resources!.riskAssessment, (risk) => {
+      risk.status = 'entered-in-error';
+      risk.text.div = risk.text.div.replace('<p>', '<p>Withdrawn: Another patient&#39;s images.</p><p>');
+    });
     const plain = await openApp(browser, service, 'tanaka-hiro');
     await plain.page.waitForSelector('main[data-state^="none-"]');
     expect(await plain.page.locator('[data-testid="risk"]').count()).toBe(0);
@@ -160,8 +180,10 @@ describeWith('Chromium', 'The screen of the app', () => {
       appContext: { riskAssessment: resources!.riskAssessment },
     });
     await stateOf(asked.page, 'withdrawn');
+    expect(await asked.page.locator('.risk').innerText()).not.toMatch(/interval|of 100|high|moderate|low risk/);
+    expect(await asked.page.locator('main').innerText()).toContain("Why: Another patient's images.");
     expect(await asked.page.locator('[data-testid="risk"] s').count()).toBe(1);
-    expect(await violations(asked.page)).toEqual([]);
+    await inspect(asked.page, 'withdrawn');
     await asked.close();
   });
 
@@ -172,7 +194,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await putResource(service, newer);
     const { page, close } = await openApp(browser, service, 'lindqvist-maja');
     await page.getByText('A newer CT is in the chart').waitFor();
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'newer-study');
     await close();
   });
 
@@ -182,7 +204,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await page.reload();
     await stateOf(page, 'current');
     await page.getByText('holds no generated follow-up CT').waitFor();
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'no-image');
     await close();
   });
 
@@ -191,7 +213,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ status: 503, body: 'no' }));
     await page.reload();
     await page.getByText('The EHR answered 503 for RiskAssessment').waitFor();
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'ehr-silent');
     await context.unroute('**/sandbox/fhir/RiskAssessment?**');
     await page.getByRole('button', { name: 'Try again' }).click();
     await stateOf(page, 'current');

@@ -210,6 +210,42 @@ describeWith('Chromium', 'The viewer', () => {
     expect(app.complaints).toEqual([]);
   });
 
+  it('scrolls its slices by a swipe, while the page stays, and zooms by a pinch', async () => {
+    const phone = { viewport: { width: 375, height: 800 }, deviceScaleFactor: 2, hasTouch: true };
+    const hand = await openApp(browser, service, PATIENT, phone);
+    await viewerReady(hand.page);
+    const tools = hand.page.locator('.viewer-tools');
+    const read = async (name: string): Promise<number> => Number(await tools.getAttribute(`data-${name}`));
+    await hand.page.locator('.pane.initial').scrollIntoViewIfNeeded();
+    const { x, y, width, height } = (await hand.page.locator('.pane.initial .frame').boundingBox())!;
+    const [middle, center] = [x + width / 2, y + height / 2];
+    const session = await hand.context.newCDPSession(hand.page);
+    type Finger = readonly [x: number, y: number];
+    /** Fingers go down at the first places and through the others. */
+    const touch = async (...places: readonly (readonly Finger[])[]): Promise<void> => {
+      for (const [at, fingers] of places.entries()) {
+        const touchPoints = fingers.map(([fingerX, fingerY], id) => ({ x: fingerX, y: fingerY, id }));
+        await session.send('Input.dispatchTouchEvent', { type: at === 0 ? 'touchStart' : 'touchMove', touchPoints });
+      }
+      await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+      await settled(hand.page);
+    };
+
+    const [before, scrolled] = [await read('slice'), await hand.page.evaluate('scrollY')];
+    await touch([[middle, center]], [[middle, center + 20]], [[middle, center + 40]]);
+    expect(Math.abs((await read('slice')) - before)).toBe(3);
+    expect(await hand.page.evaluate('scrollY')).toBe(scrolled);
+    const zoom = await read('zoom');
+    const apart = (px: number): Finger[] => [
+      [middle - px, center],
+      [middle + px, center],
+    ];
+    await touch(apart(20), apart(30), apart(40));
+    expect((await read('zoom')) / zoom).toBeCloseTo(2, 0);
+    expect(hand.complaints).toEqual([]);
+    await hand.close();
+  });
+
   const shot = async (side: Side): Promise<ReturnType<typeof decode>> =>
     decode(await page.locator(`.pane.${side} .frame`).screenshot());
 });

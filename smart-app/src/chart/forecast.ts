@@ -29,6 +29,8 @@ export interface Forecast {
   /** Notes that are none of the above: read, not interpreted. */
   readonly notes: readonly string[];
   readonly method: string | undefined;
+  /** Why it was taken back, as the chart's own text says it, and when. */
+  readonly withdrawal: { readonly words: string; readonly at: string | undefined } | undefined;
   /** RiskAssessment this one supersedes. */
   readonly supersedes: string | undefined;
 }
@@ -82,7 +84,20 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
     limits: notes.map((note) => LIMIT.exec(note)?.[1]).filter((text) => text !== undefined),
     notes: notes.filter((note) => !known.some((pattern) => pattern.test(note))),
     method: conceptText(value.method),
+    withdrawal: withdrawalOf(value),
     supersedes: match(SUPERSEDES)?.[1],
+  };
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" };
+
+/** The service writes it as a paragraph of the narrative (api/ehr/retire.ts); it is read as text and shown as text. */
+function withdrawalOf({ text, meta }: RiskAssessment): Forecast['withdrawal'] {
+  const words = /<p>Withdrawn: ([^<]+)<\/p>/.exec(textOf(text?.div) ?? '')?.[1];
+  if (words === undefined) return undefined;
+  return {
+    words: words.replace(/&(amp|lt|gt|quot|#39);/g, (_, name) => ENTITIES[name]),
+    at: textOf(meta?.lastUpdated),
   };
 }
 

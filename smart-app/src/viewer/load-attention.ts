@@ -4,7 +4,8 @@ import type { Session } from '../session/session.ts';
 import type { AttentionMap } from './attention.ts';
 import type { Geometry } from './load-pair.ts';
 
-type Assessments = { readonly items: readonly components['schemas']['Assessment'][] };
+type Assessment = components['schemas']['Assessment'];
+type Page = { readonly items: readonly Assessment[]; readonly next: string | null };
 type ResultMaps = components['schemas']['ResultMaps'];
 
 /** Throws with words for the user. `forecastReference`: "RiskAssessment/<id>". */
@@ -18,12 +19,15 @@ export async function loadAttention(
     if (!response.ok) throw new Error('The service holds no attention map for this forecast.');
     return response;
   };
-  const known = await ask(
-    `/v1/assessments?imagingStudy=${encodeURIComponent(geometry.imagingStudy)}`,
-    'application/json',
-  );
-  const { items } = (await known.json()) as Assessments;
-  const assessment = items.find(({ resources }) => resources?.riskAssessment === forecastReference);
+  const ofStudy = `/v1/assessments?limit=100&imagingStudy=${encodeURIComponent(geometry.imagingStudy)}`;
+  let assessment: Assessment | undefined;
+  let cursor: string | null = '';
+  while (assessment === undefined && cursor !== null) {
+    const after: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+    const page = (await (await ask(ofStudy + after, 'application/json')).json()) as Page;
+    assessment = page.items.find(({ resources }) => resources?.riskAssessment === forecastReference);
+    cursor = page.next;
+  }
   if (assessment === undefined) throw new Error('The service holds no attention map for this forecast.');
   const maps = (await (await ask(`/v1/assessments/${assessment.id}/maps`, 'application/json')).json()) as ResultMaps;
   const described = maps.maps.find(({ name }) => name === 'attention');

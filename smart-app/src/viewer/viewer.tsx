@@ -87,9 +87,9 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
     };
   }, [pair]);
 
-  // Asked for once, when somebody wants to see it.
+  // Once both CTs are drawn: the button is there only where there is something to show.
   useEffect(() => {
-    if (!view.attention || attentionMap !== undefined) return;
+    if (panes === undefined) return;
     let gone = false;
     loadAttention(session, pair.geometry, forecastReference).then(
       (map) => void (gone || setAttentionMap(map)),
@@ -97,7 +97,7 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
         void (gone || setAttentionMap(error instanceof Error ? error.message : 'The attention cannot be shown.')),
     );
     return () => void (gone = true);
-  }, [view.attention]);
+  }, [panes]);
 
   useEffect(() => {
     if (panes === undefined) return;
@@ -237,9 +237,11 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
         <button type="button" aria-pressed={view.difference} onClick={() => dispatch({ kind: 'difference' })}>
           Difference
         </button>
-        <button type="button" aria-pressed={view.attention} onClick={() => dispatch({ kind: 'attention' })}>
-          Attention
-        </button>
+        {typeof attentionMap === 'object' && (
+          <button type="button" aria-pressed={view.attention} onClick={() => dispatch({ kind: 'attention' })}>
+            Attention
+          </button>
+        )}
         <button type="button" aria-label="Zoom out" onClick={() => dispatch({ kind: 'zoom', factor: 0.8 })}>
           −
         </button>

@@ -39,9 +39,8 @@ export function WorkNotice({ work, hasForecast, studies, asking, onAssess }: Wor
           <h2 id="work-heading">{hasForecast ? 'The newest scan was not assessed' : 'No forecast for this scan'}</h2>
           <p>{work.assessment.refusal?.message ?? 'The service refused the scan.'}</p>
           <p>{nextStep(work.assessment.refusal?.code ?? '')}</p>
-          <p className="quiet">
-            Reason: {work.assessment.refusal?.code ?? 'not stated'}. Study {work.assessment.imagingStudy}.
-          </p>
+          <p>{studyText(studies, work.assessment.imagingStudy)}</p>
+          <p className="quiet">For support: code {work.assessment.refusal?.code ?? 'not stated'}.</p>
         </section>
       );
     case 'failed':
@@ -58,6 +57,13 @@ export function WorkNotice({ work, hasForecast, studies, asking, onAssess }: Wor
     default:
       return hasForecast ? null : <NoneYet work={work} studies={studies} asking={asking} onAssess={onAssess} />;
   }
+}
+
+/** Which CT it was, in the words of the chart. */
+function studyText(studies: readonly Study[] | undefined, reference: string): string {
+  const study = studies?.find((one) => one.reference === reference);
+  if (study === undefined) return `The CT is ${reference}.`;
+  return `The CT is “${study.description}”, ${dateTimeText(study.startedAt) ?? 'time not stated'}.`;
 }
 
 function NoneYet({ work, studies, asking, onAssess }: Omit<WorkNoticeProps, 'hasForecast'>): ReactNode {
@@ -111,6 +117,17 @@ function AskButton({
   );
 }
 
+function Withdrawal({ forecast: { withdrawal } }: { readonly forecast: Forecast }): ReactNode {
+  if (withdrawal === undefined) return <p>The chart does not say why.</p>;
+  const at = dateTimeText(withdrawal.at);
+  return (
+    <p>
+      Why: {withdrawal.words}
+      {at !== undefined && ` (${at})`}
+    </p>
+  );
+}
+
 /** Why what is shown does not count, with the way to what does. */
 export function StandingNotice({
   chosen,
@@ -129,6 +146,7 @@ export function StandingNotice({
           ? 'It is marked as entered in error in the chart. Do not use its number.'
           : 'A later assessment of this patient counts instead. Do not use its number.'}
       </p>
+      {withdrawn && <Withdrawal forecast={chosen.shown} />}
       {chosen.current ? (
         <button type="button" className="primary" onClick={() => onOpen(chosen.current!)}>
           Show the current assessment

@@ -20,12 +20,21 @@ export function RiskPanel({
       </section>
     );
   }
-  const void_ = standing !== 'current';
+  if (standing !== 'current') {
+    return (
+      <section className="panel risk" aria-labelledby="risk-heading">
+        {heading}
+        <p className="number void" data-testid="risk">
+          <s>{percentText(percent)}</s> <span className="band">no longer counts</span>
+        </p>
+      </section>
+    );
+  }
   return (
     <section className="panel risk" aria-labelledby="risk-heading">
       {heading}
-      <p className={`number ${void_ ? 'void' : ''}`} data-testid="risk">
-        {void_ ? <s>{percentText(percent)}</s> : <strong>{percentText(percent)}</strong>}
+      <p className="number" data-testid="risk">
+        <strong>{percentText(percent)}</strong>
         {band && <span className="band">{band} risk</span>}
       </p>
       {interval ? (
