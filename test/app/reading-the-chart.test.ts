@@ -121,6 +121,16 @@ describe('Which forecast counts', () => {
     expect(chooseForecast([old, later]).all.map(({ standing }) => standing)).toEqual(['current', 'superseded']);
   });
 
+  it('is replaced by no forecast from another CT: the card’s stays current, and the newest is shown unasked', () => {
+    const other = forecast('other', '2026-01-03T00:00:00Z', { studyReference: 'ImagingStudy/day-after' });
+    expect(chooseForecast([old, other])).toMatchObject({ shown: other, standing: 'current' });
+    expect(chooseForecast([old, other], old.reference)).toMatchObject({
+      shown: old,
+      standing: 'current',
+      current: old,
+    });
+  });
+
   it('stays said where an older one was asked for', () => {
     expect(chooseForecast([revised, old], old.reference)).toMatchObject({
       shown: old,

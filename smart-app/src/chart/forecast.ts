@@ -123,27 +123,32 @@ export interface ChosenForecast {
   /** Undefined where the chart has none that may be shown. */
   readonly shown: Forecast | undefined;
   readonly standing: Standing;
-  /** What counts now; differs from `shown` where an older one was asked for. */
+  /** What counts instead of `shown`, or `shown` itself: of the same CT where there is one. */
   readonly current: Forecast | undefined;
   /** Newest first, `shown` among them. */
   readonly all: readonly { readonly forecast: Forecast; readonly standing: Standing }[];
 }
 
 /**
- * One forecast counts: the newest that is neither withdrawn (entered-in-error) nor superseded (the service marks it cancelled, a
- * later one names it). Every other is withdrawn or superseded, whether or not a later one names it. `requested` is honoured where it is one of this patient's.
+ * Of one CT one forecast counts: the newest that is neither withdrawn (entered-in-error) nor superseded (the service marks it
+ * cancelled, a later one names it). Every other of that CT is withdrawn or superseded, whether or not a later one names it. A
+ * forecast from another CT replaces none: a card speaks of the first CT also where a later one was assessed since. `requested` is
+ * honoured where it is one of this patient's; otherwise the newest that counts is shown.
  */
 export function chooseForecast(forecasts: readonly Forecast[], requested?: string): ChosenForecast {
   const newestFirst = [...forecasts].sort((a, b) => (timeOf(b.madeAt) || 0) - (timeOf(a.madeAt) || 0));
   const standing = newestFirst.filter((forecast) => !isWithdrawn(forecast));
   const replaced = new Set(standing.map(({ supersedes }) => supersedes));
-  const current = standing.find(({ reference, status }) => status !== 'cancelled' && !replaced.has(reference));
+  const valid = standing.filter(({ reference, status }) => status !== 'cancelled' && !replaced.has(reference));
+  const currentOf = ({ studyReference }: Forecast): Forecast | undefined =>
+    valid.find((one) => one.studyReference === studyReference);
   const standingOf = (forecast: Forecast): Standing => {
     if (isWithdrawn(forecast)) return 'withdrawn';
-    return forecast === current ? 'current' : 'superseded';
+    return forecast === currentOf(forecast) ? 'current' : 'superseded';
   };
   const all = newestFirst.map((forecast) => ({ forecast, standing: standingOf(forecast) }));
-  const shown = all.find(({ forecast }) => forecast.reference === requested)?.forecast ?? current;
+  const shown = all.find(({ forecast }) => forecast.reference === requested)?.forecast ?? valid[0];
+  const current = shown && (currentOf(shown) ?? valid[0]);
   return { shown, standing: shown === undefined ? 'current' : standingOf(shown), current, all };
 }
 
