@@ -101,6 +101,30 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
+  it('uses a 4K screen for the images, and prints one light page with the number, both CTs and the label', async () => {
+    const workstation = { viewport: { width: 3840, height: 2160 }, colorScheme: 'dark' } as const;
+    const { page, close } = await openApp(browser, service, 'lindqvist-maja', workstation);
+    await viewerReady(page);
+    const pane = (await page.locator('.pane.generated').boundingBox())!;
+    expect(pane.width).toBeGreaterThan(900);
+    const pdf = (await page.pdf({ format: 'A4' })).toString('latin1');
+    expect(pdf.match(/\/Type\s*\/Page\b/g)).toHaveLength(1);
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+    await page.setViewportSize({ width: 720, height: 1000 });
+    expect(await page.evaluate('getComputedStyle(document.querySelector(".risk")).backgroundColor')).toBe(
+      'rgb(255, 255, 255)',
+    );
+    for (const kept of ['.disclaimer', '[data-testid="risk"]', '.pane.initial', '.pane.generated', '.limits']) {
+      expect(await page.locator(kept).isVisible()).toBe(true);
+    }
+    expect(await page.locator('.buttons').isVisible()).toBe(false);
+
+    await page.emulateMedia({ media: null, colorScheme: null });
+    await page.setViewportSize(workstation.viewport);
+    await inspect(page, 'workstation');
+    await close();
+  });
+
   it('says in plain words why a scan was refused, and what to do', async () => {
     await changeResource(service, 'Patient/silva-bento', (patient) => void (patient.birthDate = '1950-01-01'));
     const { body } = await service.assess('ImagingStudy/silva-bento-ct');
