@@ -3,8 +3,10 @@
  * trust registry alone; what the token itself names (jku, jwk, x5u) is never fetched and never used as a key.
  */
 import { createHash } from 'node:crypto';
-import { createLocalJWKSet, createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
+import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey, ProtectedHeaderParameters } from 'jose';
+import { keysOf } from './key-sets.ts';
+import type { GuardedFetch } from './key-sets.ts';
 
 /** An entry of the trust registry's `cdsClients`. */
 export interface CdsClientRegistration {
@@ -33,13 +35,12 @@ const LONGEST_LIFE_S = 600;
 const LONGEST_TOKEN = 8_192;
 /** Header fields that carry or point to a key of the sender's choice, or ask for extensions that are not known here. */
 const REFUSED_HEADERS = ['jwk', 'x5c', 'x5u', 'crit'] as const;
-const FETCH_LIMITS = { totalMs: 3_000, maxBytes: 256 * 1024 };
 
 export interface CdsClientParts {
   readonly clients: readonly CdsClientRegistration[];
   readonly jtis: JtiStore;
   /** Egress, which knows the registered key set URLs. */
-  readonly fetch: (url: string, init: RequestInit, limits: { totalMs: number; maxBytes: number }) => Promise<Response>;
+  readonly fetch: GuardedFetch;
   /** Told why a token was refused (a code, nothing of the token): the caller is not, but the administrator may need to know. */
   readonly onRefusal?: (code: string) => void;
   readonly now?: () => Date;
@@ -117,14 +118,4 @@ function isAcceptable(header: ProtectedHeaderParameters, { jwksUrl }: CdsClientR
   if (typeof header.kid !== 'string' || header.kid === '') return false;
   if (REFUSED_HEADERS.some((name) => Object.hasOwn(header, name))) return false;
   return header.jku === undefined || header.jku === jwksUrl;
-}
-
-/** Keys are chosen by kid; a set with two keys of one kid matches none. */
-function keysOf({ jwks, jwksUrl }: CdsClientRegistration, fetch: CdsClientParts['fetch']): JWTVerifyGetKey {
-  if (jwks !== undefined) return createLocalJWKSet(jwks);
-  return createRemoteJWKSet(new URL(jwksUrl!), {
-    timeoutDuration: FETCH_LIMITS.totalMs,
-    cacheMaxAge: 600_000,
-    [customFetch]: (url, init) => fetch(url, init as RequestInit, FETCH_LIMITS),
-  });
 }
