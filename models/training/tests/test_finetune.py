@@ -117,6 +117,13 @@ def test_a_sites_bundle_does_not_take_the_name_of_the_shipped_one(tuned, tmp_pat
     assert "name of its own" in capsys.readouterr().err
 
 
+def test_a_sites_bundle_is_not_measured_on_simulated_pairs(bundle, tmp_path, capsys):
+    before = (bundle / "evaluation.json").read_bytes()
+    assert main(["evaluate", "--bundle", str(bundle), "--cohort", str(tmp_path)]) == 1
+    assert "trained on a hospital's pairs" in capsys.readouterr().err
+    assert (bundle / "evaluation.json").read_bytes() == before
+
+
 def test_weights_that_were_swapped_are_not_trained_further(tuned, bundle, tmp_path, capsys):
     swapped = tmp_path / "swapped"
     shutil.copytree(bundle, swapped)
