@@ -155,6 +155,7 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     await two.page.waitForSelector('main[data-state^="none-"]');
     await Promise.all([one.page.reload(), two.page.reload()]);
     await stateOf(one.page, 'current');
+    await two.page.waitForSelector('main[data-state^="none-"]');
     expect(await one.page.locator('h1').innerText()).toContain('RIVERA');
     expect(await two.page.locator('h1').innerText()).toContain('OKAFOR');
     await context.close();

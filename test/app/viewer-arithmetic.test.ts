@@ -1,7 +1,7 @@
 /** The viewer's numbers, by hand: windows, the linked view, the difference, and the generated image's pixels. */
 import { describe, expect, it } from '@jest/globals';
 import { DARKER_RGB, DENSER_RGB, opacityOf, paintDifference } from '../../smart-app/src/viewer/difference.ts';
-import { ATTENTION_RGB, paintAttention } from '../../smart-app/src/viewer/attention.ts';
+import { ATTENTION_RGB, mostAttendedSlice, paintAttention } from '../../smart-app/src/viewer/attention.ts';
 import {
   initialView,
   openingSlice,
@@ -112,5 +112,12 @@ describe('The attention', () => {
     expect(opacities(0)).toEqual([0, 96, 191, 191, 0]);
     expect(opacities(1)).toEqual([96, 143, 191, 191, 0]);
     expect(opacities(2)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('names the CT slice nearest to the most attended voxel', () => {
+    const values = (strongest: number): Uint8Array =>
+      Uint8Array.from([9, 9, 9, 9], (low, at) => (at === strongest ? 255 : low));
+    expect(mostAttendedSlice({ grid, values: values(1) } as typeof map, geometry)).toBe(0);
+    expect(mostAttendedSlice({ grid, values: values(2) } as typeof map, geometry)).toBe(1); // 3 mm below; the next is 24 mm above
   });
 });

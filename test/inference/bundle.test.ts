@@ -23,12 +23,13 @@ const edit = (file: string, change: (content: Json) => void): void => {
   writeFileSync(path, JSON.stringify(content));
 };
 
-/** Changes one weight of the network; `honest`: and its SHA-256 in the metadata. */
+/** Changes weights of a layer that both outputs need; `honest`: and the network's SHA-256 in the metadata. */
 const tamper = ({ honest }: { honest: boolean }): void => {
   const path = join(directory, 'models/model.onnx');
   const bytes = readFileSync(path);
-  const middle = bytes.length >> 1;
-  for (let i = 0; i < 4096; i++) bytes[middle + i] ^= 0x11;
+  const name = 'decode_4.enter.weight.half';
+  const weights = bytes.lastIndexOf(name) + name.length + 64; // an initializer's name stands before its data
+  for (let i = 0; i < 4096; i++) bytes[weights + i] ^= 0x11;
   writeFileSync(path, bytes);
   if (!honest) return;
   const sha256 = createHash('sha256').update(bytes).digest('hex');

@@ -39,6 +39,17 @@ export function paintAttention(map: AttentionMap, geometry: Geometry, slice: num
   }
 }
 
+/** Index of the CT slice nearest to the most attended voxel: elsewhere there may be nothing to see. */
+export function mostAttendedSlice({ grid, values }: AttentionMap, { origins }: Pick<Geometry, 'origins'>): number {
+  const voxel = values.reduce((best, value, at) => (value > values[best] ? at : best), 0);
+  const plane = Math.floor(voxel / (grid.rows * grid.columns));
+  const away = origins.map((origin) => {
+    const along = origin.reduce((sum, mm, axis) => sum + (mm - grid.origin[axis]) * grid.normal[axis], 0);
+    return Math.abs(along / grid.sliceSpacingMm - plane);
+  });
+  return away.indexOf(Math.min(...away));
+}
+
 /** The map between two of its slices; undefined more than half a slice outside. */
 function planeAt({ grid, values }: AttentionMap, z: number): Float32Array | undefined {
   if (z < -0.5 || z > grid.slices - 0.5) return undefined;

@@ -47,13 +47,13 @@ function paintOver(
 
 const rgb = (color: readonly number[]): string => `rgb(${color.join(' ')})`;
 
-export function AttentionLegend(): ReactNode {
+export function AttentionLegend({ strongest }: { readonly strongest: number }): ReactNode {
   return (
     <p className="legend">
       <span>
         <span className="swatch" style={{ background: rgb(ATTENTION_RGB) }} /> Where both tasks looked (relative)
       </span>
-      <span>It says where, not why.</span>
+      <span>Strongest in slice {strongest + 1}. It says where, not why.</span>
     </p>
   );
 }

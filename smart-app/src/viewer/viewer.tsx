@@ -3,6 +3,7 @@ import { useEffect, useReducer, useRef, useState } from 'react';
 import type { KeyboardEvent, ReactNode } from 'react';
 import type { GeneratedImage } from '../chart/provenance.ts';
 import type { Session } from '../session/session.ts';
+import { mostAttendedSlice } from './attention.ts';
 import type { AttentionMap } from './attention.ts';
 import { loadAttention } from './load-attention.ts';
 import { AttentionLegend, DifferenceLegend, paintAttentionOver, paintDifferenceOver } from './overlay.tsx';
@@ -259,7 +260,7 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
       {view.attention && (
         <div role="status">
           {typeof attentionMap === 'object' ? (
-            <AttentionLegend />
+            <AttentionLegend strongest={mostAttendedSlice(attentionMap, pair.geometry)} />
           ) : (
             <p className="legend">{attentionMap ?? 'Loading the attention map …'}</p>
           )}
