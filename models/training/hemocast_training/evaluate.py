@@ -63,11 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluates and prints the main figures; ValueError where a cohort shares a head with the training."""
     bundle, resamples, date = Path(arguments.bundle), arguments.resamples, datetime.date.today().isoformat()
     metadata = read_metadata(bundle)
+    shifted = dict(named_folder(text) for text in arguments.shifted)
     if "heads" not in metadata["training"]:
         raise ValueError(
             f"{bundle} was trained on a hospital's pairs: its evaluation is the cross-validation of `finetune` (docs/own-pairs.md)."
         )
-    shifted = dict(named_folder(text) for text in arguments.shifted)
     cohort = Cohort(arguments.cohort, limit=arguments.limit).require(20)
     refuse_shared_heads(metadata["training"]["heads"], cohort)
     ablations = {name: not_run(reason) for name, reason in NOT_RUN_ABLATIONS.items()}
