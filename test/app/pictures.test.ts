@@ -47,6 +47,7 @@ describeWith('Chromium', 'The pictures of the front page', () => {
     await frame.page.locator('.viewer-tools').focus();
     for (const key of ['d', 'a']) await frame.page.keyboard.press(key);
     await frame.page.getByText('Where both tasks looked').waitFor();
+    await frame.page.getByRole('button', { name: /^slice \d+$/ }).click();
     await frame.page.evaluate('document.querySelector(".viewer-tools").scrollIntoView()');
     await take(frame.page, 'app-overlays.png');
     await frame.close();

@@ -156,7 +156,7 @@ describeWith('Chromium', 'The viewer', () => {
     await press('r', 'a');
     await page.getByText('Where both tasks looked').waitFor();
     const strongest = Number(/Strongest in slice (\d+)/.exec(await page.locator('.legend').innerText())![1]);
-    await page.locator('#slice').fill(`${strongest}`);
+    await page.getByRole('button', { name: `slice ${strongest}` }).click();
     await settled(page);
     expect(await slice()).toBe(strongest - 1);
     const over = [colored(await shot('initial')), colored(await shot('generated'))];

@@ -47,13 +47,26 @@ function paintOver(
 
 const rgb = (color: readonly number[]): string => `rgb(${color.join(' ')})`;
 
-export function AttentionLegend({ strongest }: { readonly strongest: number }): ReactNode {
+interface AttentionLegendProps {
+  /** Index of the slice that holds most of the attention. */
+  readonly strongest: number;
+  readonly onGo: (slice: number) => void;
+}
+
+/** The attention often lies in one or two slices: the legend names the strongest and leads there. */
+export function AttentionLegend({ strongest, onGo }: AttentionLegendProps): ReactNode {
   return (
     <p className="legend">
       <span>
         <span className="swatch" style={{ background: rgb(ATTENTION_RGB) }} /> Where both tasks looked (relative)
       </span>
-      <span>Strongest in slice {strongest + 1}. It says where, not why.</span>
+      <span>
+        Strongest in{' '}
+        <button type="button" className="link" onClick={() => onGo(strongest)}>
+          slice {strongest + 1}
+        </button>
+        . It says where, not why.
+      </span>
     </p>
   );
 }

@@ -260,7 +260,10 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
       {view.attention && (
         <div role="status">
           {typeof attentionMap === 'object' ? (
-            <AttentionLegend strongest={mostAttendedSlice(attentionMap, pair.geometry)} />
+            <AttentionLegend
+              strongest={mostAttendedSlice(attentionMap, pair.geometry)}
+              onGo={(slice) => dispatch({ kind: 'slice', to: slice })}
+            />
           ) : (
             <p className="legend">{attentionMap ?? 'Loading the attention map …'}</p>
           )}
