@@ -20,7 +20,7 @@ export interface CardSetting {
   readonly order: OrderConcept | undefined;
   /** Where browsers reach this service, without trailing slash. */
   readonly publicUrl: string;
-  /** The label of the network in use. */
+  /** The label of the network in use: a result carries that of the network that made it, where that is known. */
   readonly disclaimer: string;
 }
 
@@ -41,7 +41,7 @@ export function toCard(state: PatientState, setting: CardSetting): Card | undefi
   return {
     uuid: cardUuid(hookInstance, hook, state.kind, isResult ? state.forecast.reference : state.study),
     summary,
-    detail: [...detail, `_${escapeMarkdown(disclaimer)}_`].join('\n\n'),
+    detail: [...detail, `_${escapeMarkdown((isResult && state.forecast.label) || disclaimer)}_`].join('\n\n'),
     indicator: isResult && state.forecast.band === 'high' ? 'warning' : 'info',
     source: { label: 'hemocast, research use only', url: `${publicUrl}/docs`, topic: TOPIC },
     links: [toAppLink(state, publicUrl)],

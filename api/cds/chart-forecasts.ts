@@ -40,7 +40,7 @@ function isOurs({ identifier, code }: RiskAssessment): boolean {
 }
 
 function toChartForecast(resource: RiskAssessment): ChartForecast | undefined {
-  const { id = '', basis, prediction: [prediction] = [], status, occurrenceDateTime = '' } = resource;
+  const { id = '', basis, prediction: [prediction] = [], status, occurrenceDateTime = '', note } = resource;
   const study = basis
     ?.map(({ reference }) => /ImagingStudy\/[A-Za-z0-9\-.]{1,64}/.exec(reference ?? '')?.[0])
     .find(Boolean);
@@ -68,6 +68,7 @@ function toChartForecast(resource: RiskAssessment): ChartForecast | undefined {
           measurements: null,
           flags: [],
           model: null,
+          label: note?.map(({ text }) => text).find((text) => text?.includes('not a medical device')) ?? null,
         }
       : null,
   };

@@ -16,6 +16,8 @@ export interface Forecast {
   readonly measurements: Measurements | null;
   readonly flags: readonly Flag[];
   readonly model: string | null;
+  /** What the network that made it was trained on and is not; null where the chart does not tell. */
+  readonly label: string | null;
 }
 
 /** Null where nothing was written to the chart (shadow mode), where the result was taken back, and without a result. */
@@ -32,5 +34,6 @@ export function toForecast(assessment: Assessment): Forecast | null {
     measurements: prediction.measurements,
     flags,
     model: `${model.name} ${model.version}`,
+    label: model.disclaimer,
   };
 }

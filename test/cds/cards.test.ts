@@ -18,6 +18,7 @@ const FORECAST: Forecast = {
   measurements: PREDICTION.measurements,
   flags: [],
   model: 'hemocast-tiny 0.1.0',
+  label: MODEL.disclaimer,
 };
 
 const result = (changes: Partial<Forecast> = {}): PatientState => ({
@@ -102,6 +103,14 @@ describe('A card', () => {
     expect(card.detail).toContain('Forecast until 2026-11-15, 08:00 (+01:00)');
     expect(card.detail).toContain('advises neither for nor against the order');
     expect(card.detail.endsWith(`_${MODEL.disclaimer}_`)).toBe(true);
+  });
+
+  it('carries the label of the network that made its forecast, not of the one in use since', () => {
+    const label = 'Research use only, trained on 40 pairs of 40 patients, not a medical device.';
+    const detail = (state: PatientState): string => cardOf(state, 'order-sign', ORDERS.antithrombotic)!.detail;
+    expect(detail(result({ label }))).toContain(`_${label}_`);
+    expect(detail(result({ label }))).not.toContain(MODEL.disclaimer);
+    expect(detail(result({ label: null }))).toContain(`_${MODEL.disclaimer}_`);
   });
 
   it('never rounds a small risk to none or a large one to certainty', () => {
