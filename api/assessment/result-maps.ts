@@ -40,7 +40,7 @@ export const MAPS = {
     unit: "[hnsf'U]",
     meaning:
       'Generated follow-up CT minus initial CT as the network gave it (AI-generated, not acquired). Voxels of the initial CT ' +
-      'outside -20..100 HU keep their value in the generated image, whatever this map says between grid points.',
+      'outside -20..150 HU keep their value in the generated image, whatever this map says between grid points.',
   },
 } as const;
 

@@ -5,11 +5,11 @@ import { resampleLines, resamplePlanes, resamplingWeights } from './resampling-w
 import type { GridVolume, Volume } from './volume.ts';
 
 /** HU range that the generated change may touch: fluid, brain, blood and contrast, but no air, fat, bone or metal. */
-const EDITABLE_HU = { low: -20, high: 100 } as const;
+const EDITABLE_HU = { low: -20, high: 150 } as const;
 
 /**
  * The generated follow-up on the initial CT's own geometry: its voxels plus `followUpHu - image`, read at each of them.
- * Native matrix and noise stay; voxels outside -20..100 HU and voxels outside the grid keep their value exactly.
+ * Native matrix and noise stay; voxels outside -20..150 HU and voxels outside the grid keep their value exactly.
  *
  * @param image the initial CT on the grid, as the network read it
  * @param followUpHu the network's follow-up on the same grid, `[slice][row][column]`

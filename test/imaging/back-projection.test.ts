@@ -56,8 +56,8 @@ describe('The generated change on the initial CT', () => {
     [-21, false],
     [-20, true],
     [30, true],
-    [100, true],
-    [101, false],
+    [150, true],
+    [151, false],
   ])('of 12 HU at %s HU: applied is %s; fat, bone, metal and air stay what the scanner measured', (hu, applied) => {
     const { volume, image } = scene(0, hu);
     const result = backProject(

@@ -7,6 +7,7 @@ commissure. It is built once per label map and kept as .npz in a cache folder.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,7 +72,7 @@ def load_head(anatomy: Path, number: int, cache: Path) -> Head:
             return Head(number, file["maps"], file["surroundings"], tuple(notes["origin"]), notes["landmarks"])
     head = build_head(read_label_map(label_map_path(anatomy, number)), number, Path(anatomy))
     stored.parent.mkdir(parents=True, exist_ok=True)
-    partial = stored.with_suffix(".partial.npz")
+    partial = stored.with_suffix(".%d.partial.npz" % os.getpid())  # several processes may build the same head
     notes = json.dumps({"origin": head.origin, "landmarks": head.landmarks})
     np.savez(partial, maps=head.maps, surroundings=head.surroundings, notes=notes)
     partial.replace(stored)

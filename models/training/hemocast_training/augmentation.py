@@ -11,7 +11,7 @@ MAP_CELL = 4
 
 def augment(batch: Batch, rng: np.random.Generator) -> Batch:
     """Left-right flip, shifts of up to 12 mm, HU offset and gain, extra noise on the image (never on the target)."""
-    image, follow_up, inside, maps, label, measures = batch
+    image, follow_up, inside, maps, chance, measures = batch
     if rng.random() < 0.5:
         image, follow_up, inside = (x.flip(-1) for x in (image, follow_up, inside))
         maps = None if maps is None else maps.flip(-1)
@@ -25,8 +25,8 @@ def augment(batch: Batch, rng: np.random.Generator) -> Batch:
     present = (image > -1000).to(image.dtype)
     change = image * (gain - 1) + offset
     if noise:
-        change = change + noise * torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
-    return Batch(image + change * present, follow_up, inside, maps, label, measures)
+        change = change + noise * torch.randn_like(image)
+    return Batch(image + change * present, follow_up, inside, maps, chance, measures)
 
 
 def shift(x: torch.Tensor, rows: int, columns: int, pad: float) -> torch.Tensor:

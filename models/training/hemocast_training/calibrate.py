@@ -40,13 +40,15 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 
 
 def fit_affine(labels: np.ndarray, logits: np.ndarray, slope: float) -> List[float]:
-    """[a, b] of sigmoid(a * logit + b) by penalised maximum likelihood around (slope, 0)."""
+    """[a, b] of sigmoid(a * logit + b) by penalised maximum likelihood around (slope, 0); 1 / a stays in TEMPERATURES, so a
+    network that learned nothing is made flat, never turned around."""
 
     def loss(pair: np.ndarray) -> float:
         penalty = SLOPE_PRIOR * ((pair[0] - slope) ** 2 + pair[1] ** 2)
         return negative_log_likelihood(labels, pair[0] * logits + pair[1]) + penalty
 
-    a, b = minimize(loss, np.array([slope, 0.0]), method="BFGS").x
+    slopes = (1 / TEMPERATURES[1], 1 / TEMPERATURES[0])
+    a, b = minimize(loss, np.array([slope, 0.0]), method="L-BFGS-B", bounds=(slopes, (None, None))).x
     return [round(float(a), 6), round(float(b), 6)]
 
 

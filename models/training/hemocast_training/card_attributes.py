@@ -80,7 +80,7 @@ def about_use(metadata: Dict[str, Any]) -> Dict[str, Any]:
         "3.i": "Diagnosis, triage or treatment of any patient; children; CT with contrast; CT before thrombectomy; trauma, tumor or "
         "surgery; images other than head CT.",
         "3.ii": "Never validated on patients. The generated CT is the median of what may come, so a merely likely hemorrhage can be "
-        f"missing from it. Voxels outside {low:.0f} to {high:.0f} HU are returned unchanged. The probability holds at a "
+        f"missing from it. Voxels outside {low:.0f} to {high:.0f} HU (above 100 HU near bone) are returned unchanged. The probability holds at a "
         f"prevalence of {metadata['calibration']['prevalence']:.2f} only, unless it is shifted. The out-of-distribution score "
         "flags, it does not refuse.",
     }

@@ -5,6 +5,7 @@ before calibration, matrices and kernels in float16 and everything else in float
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
@@ -80,3 +81,16 @@ def load_start(folder: Path) -> Tuple[nn.Module, Dict[str, Any]]:
     last = state["history"][-1] if state.get("history") else {}
     data = f"{last.get('pairs_available', 'an unknown number of')} simulated pairs on {len(state['heads'])} head anatomies."
     return network, {"name": folder.resolve().name, "version": "run", "training_data": data}
+
+
+def lighten(run_folder: Path) -> Path:
+    """Writes light.pt beside checkpoint.pt: averaged weights, history and options, without the optimizer and the weights that
+    only the same run could go on from; a quarter of the size."""
+    state = torch.load(Path(run_folder) / "checkpoint.pt", map_location="cpu")
+    path = Path(run_folder) / "light.pt"
+    torch.save({key: value for key, value in state.items() if key not in ("model", "optimizer", "gradnorm", "torch_rng", "cuda_rng")}, path)
+    return path
+
+
+if __name__ == "__main__":
+    print(lighten(Path(sys.argv[1])))

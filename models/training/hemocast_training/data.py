@@ -7,6 +7,8 @@ other, never both; `head` is then the number of the patient, because every patie
 import os
 import time
 import zipfile
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence
 
@@ -26,20 +28,42 @@ NOT_SCANNED_HU = -200
 GROUPS = ("none", "stain", "blood")
 
 
+def read_shard(path: Path) -> Dict[str, np.ndarray]:
+    """The arrays of a shard file, with the follow-ups clipped to tissue and the packed masks `inside` added.
+
+    CohortError where they are not on the model grid.
+    """
+    with np.load(path) as file:
+        known = [key for key in (*SIMULATED_ONLY, "measures") if key in file]
+        shard = {key: file[key] for key in (*ALWAYS, *known)}
+    grid = (SLICES, MATRIX, MATRIX)
+    for key in ("initial", "follow_up"):
+        found = shard[key].shape[1:]
+        if found != grid:
+            raise CohortError(f"{path}: {key} is {found}, the model grid is {grid}: simulate again.")
+    pairs = zip(shard["initial"], shard["follow_up"])
+    shard["inside"] = np.stack([np.packbits(intracranial_mask(first) & (later > NOT_SCANNED_HU)) for first, later in pairs])
+    shard["initial"] = shard["initial"].astype(np.int16)
+    shard["follow_up"] = np.clip(shard["follow_up"], *TISSUE_HU).astype(np.int16)
+    return shard
+
+
 class CohortError(ValueError):
     """The cohort folder cannot be used; the message says what to change."""
 
 
 class Cohort:
-    """Pairs in memory: images int16, follow-ups int8 (clipped to tissue), masks packed; about 1.4 MB a pair.
+    """Pairs in memory: images and follow-ups int16 (the latter clipped to tissue), masks packed; about 1.8 MB a pair.
 
-    `initial` int16 [24, 128, 128] HU, `follow_up` int8 HU in -20..100, `maps` uint8 [6, 24, 32, 32] (HU or 255ths),
+    `initial` int16 [24, 128, 128] HU, `follow_up` int16 HU in -20..150, `maps` uint8 [6, 24, 32, 32] (HU or 255ths),
     `inside` the packed intracranial mask; per case `measures` [6] (NaN where unknown), `label`, `bayes` (true probability),
     `group`, `head`, `seed`.
     `simulated`: False where `maps`, `bayes` and `group` are unknown (empty); None before the first shard.
     """
 
-    def __init__(self, folder: str, limit: int = 0) -> None:
+    def __init__(self, folder: str, limit: int = 0, readers: int = 0) -> None:
+        """limit: at most so many pairs (0: all). readers: processes that read shards meanwhile, for a folder that grows
+        faster than one process reads; `refresh` then takes what is ready, in any order."""
         self.folder = Path(folder)
         self.limit = limit
         self.initial: List[np.ndarray] = []
@@ -50,6 +74,8 @@ class Cohort:
         self.scalars: Dict[str, List[float]] = {key: [] for key in ("label", "bayes", "group", "head", "seed")}
         self.simulated: Optional[bool] = None
         self._read: Dict[str, int] = {}
+        self._pool = ProcessPoolExecutor(readers, get_context("spawn")) if readers else None
+        self._pending: Dict[str, Future] = {}
         if not self.folder.is_dir():
             raise CohortError(f"{folder} is not a folder: run `python3 -m hemocast_training simulate` first.")
         self.refresh()
@@ -73,9 +99,9 @@ class Cohort:
             if path.name in self._read or (self.limit and len(self) >= self.limit):
                 continue
             try:
-                with np.load(path) as shard:
-                    known = [key for key in (*SIMULATED_ONLY, "measures") if key in shard]
-                    self._append(path, {key: shard[key] for key in (*ALWAYS, *known)})
+                shard = self._shard(path)
+                if shard is not None:
+                    self._append(path, shard)
             except CohortError:
                 raise
             except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
@@ -97,13 +123,13 @@ class Cohort:
         image = np.stack([self.initial[i] for i in indices]).astype(np.float32)
         follow_up = np.stack([self.follow_up[i] for i in indices]).astype(np.float32)
         inside = np.stack([self.mask(i) for i in indices]).astype(np.float32)
-        label = np.asarray([self.scalars["label"][i] for i in indices], np.float32)
+        chance = np.asarray([self.scalars["bayes" if self.simulated else "label"][i] for i in indices], np.float32)
         maps = None
         if self.simulated:
             maps = np.stack([self.maps[i] for i in indices]).astype(np.float32)
             maps[:, len(MAP_NAMES) - 4 :] /= 255
         measures = np.stack([self.measures[i] for i in indices])
-        arrays = (image, follow_up, inside, maps, label, measures)
+        arrays = (image, follow_up, inside, maps, chance, measures)
         return Batch(*(None if array is None else torch.from_numpy(array) for array in arrays))
 
     def mask(self, index: int) -> np.ndarray:
@@ -116,8 +142,17 @@ class Cohort:
         for start in range(0, len(self), size):
             yield torch.from_numpy(np.stack(self.initial[start : start + size]).astype(np.float32))
 
+    def _shard(self, path: Path) -> Optional[Dict[str, np.ndarray]]:
+        """The arrays of a shard; None while a reader is still at it. The first shard is waited for."""
+        if self._pool is None:
+            return read_shard(path)
+        if path.name not in self._pending:
+            self._pending[path.name] = self._pool.submit(read_shard, path)
+        if self._pending[path.name].done() or len(self) == 0:
+            return self._pending.pop(path.name).result()
+        return None
+
     def _append(self, path: Path, shard: Dict[str, np.ndarray]) -> None:
-        shape = (SLICES, MATRIX, MATRIX)
         simulated = "aux" in shard
         for key in SIMULATED_ONLY:
             if (key in shard) != simulated:
@@ -125,19 +160,14 @@ class Cohort:
         if self.simulated not in (None, simulated):
             raise CohortError(f"{path}: simulated and a hospital's pairs are mixed in {self.folder}: keep them apart.")
         self.simulated = simulated
-        for key in ("initial", "follow_up"):
-            if shard[key].shape[1:] != shape:
-                found = shard[key].shape[1:]
-                raise CohortError(f"{path}: {key} is {found}, the model grid is {shape}: simulate again.")
         for index in range(len(shard["label"])):
             if self.limit and len(self) >= self.limit:
                 break
-            self.initial.append(shard["initial"][index].astype(np.int16))
-            self.follow_up.append(np.clip(shard["follow_up"][index], *TISSUE_HU).astype(np.int8))
+            self.initial.append(shard["initial"][index])
+            self.follow_up.append(shard["follow_up"][index])
             if simulated:
-                self.maps.append(shard["aux"][index].astype(np.uint8))
-            scanned = shard["follow_up"][index] > NOT_SCANNED_HU
-            self.inside.append(np.packbits(intracranial_mask(shard["initial"][index]) & scanned))
+                self.maps.append(shard["aux"][index])
+            self.inside.append(shard["inside"][index])
             unknown = np.full(MEASURE_COUNT, np.nan, np.float32)
             self.measures.append(shard["measures"][index].astype(np.float32) if "measures" in shard else unknown)
             for key, values in self.scalars.items():

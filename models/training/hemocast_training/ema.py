@@ -14,13 +14,17 @@ class ExponentialAverage:
         self.model = copy.deepcopy(model).eval()
         self.decay = decay
         self.updates = 0
+        both = list(zip(self.model.state_dict().values(), model.state_dict().values()))
+        self._averaged = [pair for pair in both if pair[0].dtype.is_floating_point]
+        self._copied = [pair for pair in both if not pair[0].dtype.is_floating_point]
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
+    def update(self) -> None:
+        """Takes up the model's present weights."""
         self.updates += 1
         decay = min(self.decay, self.updates / (self.updates + 10))
-        for mean, value in zip(self.model.state_dict().values(), model.state_dict().values()):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)
+        means, values = zip(*self._averaged)
+        torch._foreach_mul_(means, decay)
+        torch._foreach_add_(means, values, alpha=1 - decay)
+        for mean, value in self._copied:
+            mean.copy_(value)

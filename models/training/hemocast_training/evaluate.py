@@ -147,7 +147,7 @@ def refuse_shared_heads(trained: List[int], cohort: Cohort) -> None:
 
 def predict(bundle: Path, cohort: Cohort, pictures: bool = True) -> Dict[str, Any]:
     """Outputs of the bundle for every case: logit, probability, ood_score [n], errors (one record a case) and, if
-    `pictures`, follow-ups as int8, attention as float16."""
+    `pictures`, follow-ups as int16, attention as float16."""
     session = open_session(bundle / MODEL_FILE)
     keys = ("logit", "probability", "ood_score", "errors", "follow_up", "attention")
     outcome: Dict[str, Any] = {key: [] for key in keys}
@@ -161,7 +161,7 @@ def predict(bundle: Path, cohort: Cohort, pictures: bool = True) -> Dict[str, An
         outcome["errors"].append(case_errors(image, generated, truth, cohort.mask(index)))
         if not pictures:
             continue
-        outcome["follow_up"].append(np.clip(np.round(generated), -100, 120).astype(np.int8))
+        outcome["follow_up"].append(np.clip(np.round(generated), -100, 200).astype(np.int16))
         outcome["attention"].append(found["attention"][0].astype(np.float16))
     for key in ("logit", "probability", "ood_score"):
         outcome[key] = np.array(outcome[key])

@@ -1,4 +1,4 @@
-"""From a training run to a bundle: last-layer refit, calibration, graph, parity, metadata, golden vectors, licence.
+"""From a training run to a bundle: calibration, graph, parity, metadata, golden vectors, licence.
 
 `python3 -m hemocast_training export --run RUN --train DIR --validation DIR --test DIR --out BUNDLE`. The evaluation and
 the model card are written by `evaluate` afterwards, on heads that neither training nor calibration has seen.
@@ -10,11 +10,11 @@ A run of `finetune` needs no cohorts: its own cross-validation calibrates it, an
 import argparse
 import shutil
 from pathlib import Path
+from typing import Tuple
 
 import numpy as np
 import torch
 
-from . import refit
 from .bundle import MODEL_FILE, read_metadata, write_license, write_metadata
 from .calibrate import calibrate
 from .checkpoint import load_network, round_to_half, save_weights
@@ -35,8 +35,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--run", dest="run_folders", action="append", required=True,
         help="run folder written by `train` or `finetune`; several runs of `train` become an ensemble",
     )
-    parser.add_argument("--train", help="cohort folder, for the refit and the out-of-distribution score")
-    parser.add_argument("--train-limit", type=int, default=1000, help="training cases used for these two")
+    parser.add_argument("--train", help="cohort folder, for the out-of-distribution score")
+    parser.add_argument("--train-limit", type=int, default=1000, help="training cases used for it")
     parser.add_argument("--validation", help="cohort folder, for temperature, interval and threshold")
     parser.add_argument("--test", help="cohort folder, for the start check's case and parity")
     parser.add_argument("--out", required=True, help="bundle folder")
@@ -68,11 +68,13 @@ def run(arguments: argparse.Namespace) -> int:
     test = Cohort(arguments.test, limit=50).require(3)
     bundle = Path(arguments.out)
 
-    refits = [refit_and_round(member, train, validation) for member, _ in runs]
+    for member, _ in runs:
+        round_to_half(member)
     ensemble = Ensemble([member for member, _ in runs]).eval()
-    seen, unseen = refit.summarize(ensemble, train), refit.summarize(ensemble, validation)
-    cloud = FeatureCloud(seen.pooled)
-    calibration = calibrate(unseen.labels, unseen.logits, validation.values("head"))
+    _, seen = forecasts(ensemble, train)
+    logits, unseen = forecasts(ensemble, validation)
+    cloud = FeatureCloud(seen)
+    calibration = calibrate(validation.values("label"), logits, validation.values("head"))
     deployed = DeployedNetwork(ensemble, calibration.temperature, cloud, calibration.bias).eval()
     export_onnx(deployed, bundle / MODEL_FILE)
     size = store_half(bundle / MODEL_FILE)
@@ -80,14 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
     session = open_session(bundle / MODEL_FILE)
     cases = [np.stack(test.initial[:1]), np.stack(test.initial[:3])]
     difference = check_parity(deployed, session, cases)
-    threshold = float(np.quantile(cloud.scores(unseen.pooled), OOD_QUANTILE))
+    threshold = float(np.quantile(cloud.scores(unseen), OOD_QUANTILE))
     training = {
         **describe_training(state, ensemble),
         "note": arguments.note,
-        "last_layer_refit": refits[0],
-        "members": [
-            {**describe_training(state, member), "last_layer_refit": refit} for (member, state), refit in zip(runs, refits)
-        ],
+        "members": [describe_training(state, member) for member, state in runs],
     }
     write_metadata(bundle, arguments.name or "hemocast-tiny", arguments.version, calibration, round(threshold, 4), training)
     write_license(bundle)
@@ -98,13 +97,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def refit_and_round(network: torch.nn.Module, train: Cohort, validation: Cohort) -> dict:
-    """Refits a member's last layer and rounds its weights to what the bundle stores; returns what the metadata says."""
-    seen, unseen = refit.summarize(network, train), refit.summarize(network, validation)
-    last_layer = refit.choose(seen, unseen)
-    refit.fold(network, last_layer)
-    round_to_half(network)
-    return refit.describe(last_layer, seen, unseen)
+@torch.no_grad()
+def forecasts(network: torch.nn.Module, cohort: Cohort) -> Tuple[np.ndarray, np.ndarray]:
+    """Uncalibrated logits [cases] and pooled features [cases, d] of a cohort, float64."""
+    outputs = [(output.logit, output.pooled) for output in map(network, cohort.images(2))]
+    logits, pooled = (torch.cat(parts).double().numpy() for parts in zip(*outputs))
+    return logits, pooled
 
 
 def copy_curves(run_folder: Path, bundle: Path) -> None:
@@ -122,7 +120,7 @@ def describe_training(state: dict, network: torch.nn.Module) -> dict:
         "heads": state["heads"],
         "minutes": last["minutes"],
         "pairs_seen": last["pairs_seen"],
-        "device": "CPU core" if state["options"].get("threads", 1) == 1 else "machine",
+        "device": state.get("device", "CPU core"),
         "seed": state["options"].get("seed", 0),
         "start": state.get("start"),
         "validation_auc": last["validation_auc"],

@@ -17,7 +17,7 @@ GRID_SPACING_MM = (5.0, 1.5, 1.5)
 PAD_HU = -1024.0
 BONE_HU = 300.0
 VERTEX_BONE_MM2 = 300.0
-EDITABLE_HU = (-20.0, 100.0)
+EDITABLE_HU = (-20.0, 150.0)
 
 
 class NotAHead(ValueError):
@@ -109,7 +109,7 @@ def add_to_native(volume: PlaneVolume, delta: np.ndarray, center: tuple[float, f
     """Add a change on the model grid to the native CT: float32 HU of the shape of `volume.hu`.
 
     delta: float32 [24, 128, 128] HU, follow-up minus image on the grid centred at `center`.
-    Voxels whose native HU lies outside -20..100, and voxels outside the grid, keep their value exactly.
+    Voxels whose native HU lies outside -20..150, and voxels outside the grid, keep their value exactly.
     """
     grid_x, grid_y, grid_z = grid_positions(center)
     n, rows, columns = volume.hu.shape

@@ -17,7 +17,9 @@ HOT_HU = 50.0
 HOT_WEIGHT = 4.0
 L1_UNIT_HU = 5.0
 SSIM_WEIGHT = 0.2
-LABEL_SMOOTHING = 0.02
+SURE = 0.98
+"""No forecast is trained to be surer than this, in either direction."""
+
 MAP_UNITS_HU = {"iodine": 10.0, "texture": 4.0}
 DENSE_CELL_HU = 45.0
 BLOOD_CELLS = 5
@@ -32,14 +34,14 @@ CLASSIFICATION_FLOOR = 0.25
 
 class Batch(NamedTuple):
     """image, follow_up, inside [n, 24, 128, 128] (HU, HU clipped to tissue, 0/1); maps [n, 6, 24, 32, 32] in their units
-    (HU, HU, fractions), None for a hospital's pairs; label [n] 0/1; measures [n, 6] standardised, NaN where a case has
-    none. Simulated follow-ups are free of noise."""
+    (HU, HU, fractions), None for a hospital's pairs; chance [n] of hemorrhage, the simulator's true probability or a
+    hospital's outcome 0/1; measures [n, 6] standardised, NaN where a case has none. Simulated follow-ups are free of noise."""
 
     image: Tensor
     follow_up: Tensor
     inside: Tensor
     maps: Optional[Tensor]
-    label: Tensor
+    chance: Tensor
     measures: Tensor
 
     def to(self, device: torch.device) -> "Batch":
@@ -81,9 +83,10 @@ def ssim(a: Tensor, b: Tensor, inside: Tensor) -> Tensor:
     return (index * weights).sum() / (weights.sum() + 1e-3)
 
 
-def classification_loss(logit: Tensor, label: Tensor) -> Tensor:
-    """Binary cross-entropy in nats with light label smoothing; logit and label [n]."""
-    return F.binary_cross_entropy_with_logits(logit, label * (1 - 2 * LABEL_SMOOTHING) + LABEL_SMOOTHING)
+def classification_loss(logit: Tensor, chance: Tensor) -> Tensor:
+    """Cross-entropy (nats) of logit [n] against the chance of hemorrhage [n]: an outcome 0/1, or the simulator's probability,
+    which has the same mean and none of the outcome's chance."""
+    return F.binary_cross_entropy_with_logits(logit, chance.clamp(1 - SURE, SURE))
 
 
 def auxiliary_loss(map_logits: Tensor, batch: Batch) -> Tensor:

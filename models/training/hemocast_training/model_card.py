@@ -149,13 +149,8 @@ def losses_sentence(figures: Dict[str, Any]) -> str:
 
 def calibration_section(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
     calibration, figures = metadata["calibration"], metadata["calibration"]["figures"]
-    refit = metadata["training"]["last_layer_refit"]
-    penalty = "kept as trained" if refit["ridge"] is None else f"refitted on {refit['train_cases']} training cases"
     return f"""## Calibration and out-of-distribution score
 
-- Last linear layer {penalty}: validation cross-entropy {refit['validation_nll_as_trained']:.3f} as trained, \
-{refit['validation_nll_refitted']:.3f} now. Chosen on the same cases as the temperature, so the figures of the next \
-line are slightly optimistic; those of the table above are not.
 - Temperature {calibration['temperature']:.3f} and bias {calibration['bias']:.3f} on {figures['cases']} validation cases: ECE \
 {figures['ece_before']:.3f} before, {figures['ece_after']:.3f} after; cross-entropy {figures['nll_before']:.3f} \
 before, {figures['nll_after']:.3f} after. Prevalence {calibration['prevalence']:.2f}.
@@ -173,7 +168,7 @@ LIMITS = """## Limits
 - The generator is trained with an L1 loss, so it draws the median: a hemorrhage that is merely likely may be missing \
 from the picture while the probability is high. The picture illustrates; the probability is the forecast.
 - Few head anatomies: read the figures per head. Calibration holds at the stated prevalence only.
-- Voxels outside -20..100 HU (bone, air, metal, dense calcification) are returned unchanged.
+- Voxels outside -20..150 HU (bone, air, metal, dense calcification), and above 100 HU within 3 mm of bone, are returned unchanged.
 """
 
 

@@ -17,7 +17,6 @@ from torch import nn
 from tqdm import tqdm
 
 from . import DISCLAIMER, __version__
-from .augmentation import augment
 from .checkpoint import load_start
 from .data import Cohort
 from .ema import ExponentialAverage
@@ -37,9 +36,13 @@ from .network import NETWORKS, NetworkConfig, build_network, preset
 from .network.generator import TISSUE_HU
 from .optimization import learning_rate, make_optimizer
 from .plots import plot_curves
+from .resident import Feed
 
 LOSSES = ("generation", "classification", "auxiliary")
 TASKS = ("both", "generation", "classification")
+LOOK_EVERY = 10
+"""Steps between two looks at the losses: each look waits for a GPU."""
+
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -60,6 +63,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--average", type=float, default=0.995, help="decay of the averaged weights, per step")
     parser.add_argument("--epoch-pairs", type=int, default=400, help="an epoch ends after at most this many pairs")
+    parser.add_argument("--passes", type=int, default=1, help="and after so many passes over the pairs there are")
+    parser.add_argument("--readers", type=int, default=0, help="processes that read shards meanwhile (a growing cohort)")
     parser.add_argument("--validate", type=int, default=120, help="validation cases looked at after each epoch")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 arithmetic in the network (losses stay float32)")
     parser.add_argument("--tasks", choices=TASKS, default="both", help="ablation: one of the two tasks alone")
@@ -75,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Trains and prints where the run is; 0 on success."""
     torch.set_num_threads(arguments.threads)
     network = chosen_network(arguments)
-    train = Cohort(arguments.train).require(arguments.batch)
+    train = Cohort(arguments.train, readers=arguments.readers).require(arguments.batch)
     validation = Cohort(arguments.validation, limit=arguments.validate).require(2)
     trainer = Trainer(train, validation, Path(arguments.out), network, vars(arguments))
     trainer.train(Budget(arguments.minutes and arguments.minutes * 60, arguments.pairs))
@@ -111,12 +116,13 @@ class Trainer:
     def __init__(
         self, train: Cohort, validation: Cohort, out: Path, network: NetworkConfig, options: Dict[str, object]
     ) -> None:
-        self.train_cohort, self.validation, self.out = train, validation, out
+        self.validation, self.out = validation, out
         self.options = {key: value for key, value in options.items() if isinstance(value, (int, float, str, bool))}
         seed = int(options.get("seed", 0))
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
         self.device = choose_device(str(options.get("device", "auto")))
+        self.feed = Feed(train, self.device)
         self.network_config = network
         self.model = build_network(network).to(self.device)
         self.origin: Optional[Dict[str, Any]] = None
@@ -126,7 +132,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, float(options.get("rate", 2e-3)))
         self.peak_rate = float(options.get("rate", 2e-3))
         self.batch_size = int(options.get("batch", 4))
-        self.epoch_pairs = int(options.get("epoch_pairs", 400))
+        self.epoch_pairs, self.passes = int(options.get("epoch_pairs", 400)), int(options.get("passes", 1))
         self.bf16 = bool(options.get("bf16", False))
         self.tasks = str(options.get("tasks", "both"))
         self.balance: Optional[GradNorm] = None
@@ -149,7 +155,7 @@ class Trainer:
         self.write_config(budget)
         while budget.spent(self.seconds, self.pairs_seen) < 1:
             started = time.monotonic()
-            self.train_cohort.refresh()
+            self.feed.refresh()
             self.validation.refresh()
             record = self.epoch(started, budget)
             record["validation_auc"] = self.validate()
@@ -162,41 +168,45 @@ class Trainer:
     def epoch(self, started: float, budget: Budget) -> dict:
         """One pass over a random part of the pairs; returns the mean losses and the balance at its end."""
         self.model.train()
-        order = self.rng.permutation(len(self.train_cohort))[: self.epoch_pairs]
+        passes = [self.rng.permutation(len(self.feed)) for _ in range(self.passes)]
+        order = np.concatenate(passes)[: self.epoch_pairs]
         starts = range(0, len(order) - self.batch_size + 1, self.batch_size)
-        sums, weights = np.zeros(len(LOSSES)), torch.ones(2)
+        sums, weights = torch.zeros(len(LOSSES), device=self.device), torch.ones(2)
         done = 0
         with tqdm(starts, desc=f"epoch {self.epochs + 1}", unit="batch", mininterval=5) as progress:
             for start in progress:
                 spent = budget.spent(self.seconds + time.monotonic() - started, self.pairs_seen)
                 if spent >= 1:
                     break
-                batch = augment(self.train_cohort.batch(order[start : start + self.batch_size]), self.rng)
-                values, weights = self.step(batch.to(self.device), spent)
+                batch = self.feed.batch(order[start : start + self.batch_size], self.rng)
+                values, weights = self.step(batch, spent)
                 sums += values
                 done += 1
-                progress.set_postfix(
-                    **{name: f"{value / done:.3f}" for name, value in zip(LOSSES, sums)},
-                    weights="/".join(f"{w:.2f}" for w in weights.tolist()),
-                )
+                if done % LOOK_EVERY == 0:
+                    progress.set_postfix(
+                        **{name: f"{value / done:.3f}" for name, value in zip(LOSSES, sums.tolist())},
+                        weights="/".join(f"{w:.2f}" for w in weights.tolist()),
+                        refresh=False,
+                    )
         self.epochs += 1
-        means = sums / max(1, done)
+        means = (sums / max(1, done)).tolist()
         return {
             "epoch": self.epochs,
-            "pairs_available": len(self.train_cohort),
+            "pairs_available": len(self.feed),
             "pairs_seen": self.pairs_seen,
             **{name: round(float(value), 5) for name, value in zip(LOSSES, means)},
             "gradnorm": [round(float(w), 4) for w in weights],
         }
 
     def step(self, batch: Batch, spent: float) -> tuple:
-        """One optimisation step at `spent` (0..1) of the budget; returns the three losses and the two task weights."""
+        """One optimisation step at `spent` (0..1) of the budget; returns the three losses (on the device) and the two task
+        weights."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.peak_rate, self.steps, spent)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             output = self.model(batch.image)
         generation = generation_loss(output.generated, batch)
-        classification = classification_loss(output.logit, batch.label)
+        classification = classification_loss(output.logit, batch.chance)
         auxiliary = auxiliary_loss(output.map_logits, batch)
         if self.tasks != "generation":
             auxiliary = auxiliary + measures_loss(output.measures, batch) + 0.5 * blood_loss(output.blood, batch)
@@ -206,10 +216,10 @@ class Trainer:
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
         self.optimizer.step()
-        self.average.update(self.model)
+        self.average.update()
         self.steps += 1
-        self.pairs_seen += len(batch.label)
-        return np.array([generation.item(), classification.item(), auxiliary.item()]), weights.detach().cpu()
+        self.pairs_seen += len(batch.chance)
+        return torch.stack([generation, classification, auxiliary]).detach(), weights.detach()
 
     def task_weights(self, generation: torch.Tensor, classification: torch.Tensor, batch: Batch) -> torch.Tensor:
         """[2] weights of generation and classification: GradNorm every tenth step, or 1 and 1; 1 and 0 for one task alone."""
@@ -219,7 +229,7 @@ class Trainer:
             return torch.ones(2)
         if self.balance is None:
             unchanged = float(generation_loss(batch.image.clamp(*TISSUE_HU), batch))
-            start = (max(unchanged, float(generation)), max(float(np.log(2)), float(classification)))
+            start = (max(unchanged, float(generation.detach())), max(float(np.log(2)), float(classification.detach())))
             self.balance = GradNorm(start, (SHARE_OF_FLOOR * unchanged, CLASSIFICATION_FLOOR))
         if self.steps % 10 == 0:
             self.balance.update((generation, classification), self.model.last_shared_weight)
@@ -229,7 +239,8 @@ class Trainer:
     def validate(self) -> float:
         """AUC of the averaged network on the validation cases."""
         model = self.average.model.eval()
-        logits = [model(images.to(self.device)).logit.cpu() for images in self.validation.images(2)]
+        size = 2 if self.device.type == "cpu" else 16
+        logits = [model(images.to(self.device)).logit.cpu() for images in self.validation.images(size)]
         labels = self.validation.values("label")
         return round(auc(labels, torch.cat(logits).numpy()), 4)
 
@@ -261,8 +272,9 @@ class Trainer:
             "cuda_rng": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "progress": [self.steps, self.epochs, self.pairs_seen, self.seconds],
             "history": self.history,
-            "heads": sorted(set(self.train_cohort.values("head").tolist())),
+            "heads": sorted(set(self.feed.cohort.values("head").tolist())),
             "options": self.options,
+            "device": describe_device(self.device),
             "start": self.origin,
         }
         partial = self.out / "checkpoint.partial"
@@ -289,6 +301,13 @@ class Trainer:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
         self.steps, self.epochs, self.pairs_seen, self.seconds = state["progress"]
         self.history, self.origin = state["history"], state.get("start")
+
+
+def describe_device(device: torch.device) -> str:
+    """What a reader should know of the machine: "CPU core", "machine of 4 threads" or the GPU's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "CPU core" if torch.get_num_threads() == 1 else f"machine of {torch.get_num_threads()} threads"
 
 
 def choose_device(name: str) -> torch.device:

@@ -89,3 +89,12 @@ def test_a_separable_validation_set_gives_a_finite_temperature():
 def test_too_few_cases_are_refused():
     with pytest.raises(ValueError, match="at least 20"):
         calibrate(np.array([0.0, 1.0]), np.array([-1.0, 1.0]), np.zeros(2))
+
+
+def test_a_network_that_is_wrong_more_often_than_not_is_flattened_and_not_turned_around():
+    rng = np.random.default_rng(6)
+    logits = rng.normal(0, 2, 200)
+    labels = (logits + rng.normal(0, 1, 200) < 0).astype(float)
+    calibration = calibrate(labels, logits, np.zeros(200))
+    assert calibration.temperature == pytest.approx(5)
+    assert min(a for a, _ in calibration.affine) >= 0.2

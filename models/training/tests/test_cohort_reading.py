@@ -9,6 +9,7 @@ from hemocast_training.data import Cohort, CohortError
 from hemocast_training.intracranial import intracranial_mask
 from hemocast_training.losses import auxiliary_loss, blood_loss, generation_loss
 from hemocast_training.regions import SPACING_MM, hyperdense_volume, judged_regions
+from hemocast_training.resident import unpack
 
 from synthetic import toy_pair, write_toy_cohort, write_toy_site_cohort
 
@@ -33,7 +34,7 @@ def test_a_half_written_shard_waits_for_the_next_epoch(tmp_path):
 def test_a_batch_is_in_the_units_of_the_losses(tmp_path):
     batch = Cohort(write_toy_cohort(tmp_path / "cohort", 2, seed=1)).batch([1, 0])
     assert batch.image.shape == (2, 24, 128, 128) and batch.maps.shape == (2, 6, 24, 32, 32)
-    assert -20 <= batch.follow_up.min() and batch.follow_up.max() <= 100
+    assert -20 <= batch.follow_up.min() and batch.follow_up.max() <= 150
     assert batch.maps[:, 2:].max() <= 1 and batch.maps[:, 0].max() > 5
 
 
@@ -115,3 +116,16 @@ def test_the_judged_region_is_the_hot_lesion_and_eight_millimetres_around_it():
     assert regions.ring[13, 65, 65] and not regions.judged[14, 65, 65]
     assert not (regions.hot & regions.ring).any()
     assert hyperdense_volume(image, regions.hot) == pytest.approx(regions.hot.sum() * np.prod(SPACING_MM) / 1000)
+
+
+def test_a_growing_cohort_is_read_by_other_processes_with_the_same_result(tmp_path):
+    folder = write_toy_cohort(tmp_path / "cohort", 3, seed=1)
+    here, there = Cohort(folder), Cohort(folder, readers=1)
+    assert len(there) == 3
+    for ours, theirs in zip(here.batch([0, 1, 2]), there.batch([0, 1, 2])):
+        assert torch.equal(torch.nan_to_num(ours), torch.nan_to_num(theirs))
+
+
+def test_masks_leave_their_packing_as_they_went_in():
+    mask = np.random.default_rng(0).random((2, 24 * 128 * 128)) > 0.5
+    assert (unpack(torch.from_numpy(np.packbits(mask, axis=1))).numpy().reshape(2, -1) == mask).all()

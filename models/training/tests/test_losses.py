@@ -7,7 +7,8 @@ import torch
 from hemocast_training.augmentation import augment, shift
 from hemocast_training.data import Cohort
 from hemocast_training.gradnorm import HIGHEST, LOWEST, GradNorm
-from hemocast_training.losses import auxiliary_loss, blood_loss, generation_loss, voxel_weights
+from hemocast_training.losses import auxiliary_loss, blood_loss, classification_loss, generation_loss, voxel_weights
+from hemocast_training.network.classifier import either
 
 from synthetic import write_toy_cohort
 
@@ -132,3 +133,18 @@ def test_a_shift_wraps_nothing_around():
     x = torch.arange(16.0).reshape(4, 4)
     assert shift(x, 1, -1, -9.0)[0].tolist() == [-9.0] * 4
     assert shift(x, 1, -1, -9.0)[1].tolist() == [1.0, 2.0, 3.0, -9.0]
+
+
+def test_a_joined_forecast_is_that_of_either_way_to_bleed():
+    severity, blood = torch.tensor([-2.0, 0.0, 3.0, -9.0, 0.0]), torch.tensor([-4.0, 1.0, -8.0, -9.0, 30.0])
+    joined = torch.sigmoid(either(severity, blood))
+    neither = (1 - torch.sigmoid(severity)) * (1 - torch.sigmoid(blood))
+    assert torch.allclose(joined, 1 - neither, atol=2e-6)
+    assert torch.isfinite(either(torch.tensor([-60.0, 60.0]), torch.tensor([-60.0, 60.0]))).all()
+
+
+def test_a_known_chance_is_learned_as_such_and_certainty_is_not():
+    logits = torch.linspace(-8, 8, 321)
+    for chance, best in ((0.3, 0.3), (1.0, 0.98), (0.0, 0.02)):
+        losses = torch.stack([classification_loss(logit[None], torch.tensor([chance])) for logit in logits])
+        assert torch.sigmoid(logits[losses.argmin()]) == pytest.approx(best, abs=0.01)

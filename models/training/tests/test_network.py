@@ -150,7 +150,21 @@ def test_bone_air_and_metal_are_returned_as_they_came():
     image[0, 0, 0, :4] = torch.tensor([-1024.0, -300.0, 900.0, 3000.0])
     delivered = keep_outside_tissue(image, torch.full_like(image, 500.0))
     assert delivered[0, 0, 0, :4].tolist() == [-1024.0, -300.0, 900.0, 3000.0]
-    assert delivered[0, 0, 0, 4] == 100.0
+    assert delivered[0, 0, 0, 64] == 150.0
+
+
+def test_dense_contrast_may_go_but_the_blurred_edge_of_bone_stays():
+    image = torch.full((1, *SHAPE), 40.0)
+    image[0, 5:8, 60, 60:64] = 130.0
+    image[0, 10, 30, 30] = 900.0
+    edges = [(10, 30, 32), (11, 31, 31), (9, 30, 30)]
+    for edge in edges:
+        image[(0, *edge)] = 130.0
+    image[0, 12, 30, 30] = 130.0  # two slices from the bone
+    delivered = keep_outside_tissue(image, torch.full_like(image, 35.0))
+    assert delivered[0, 5:8, 60, 60:64].unique().tolist() == [35.0]
+    assert [float(delivered[(0, *edge)]) for edge in edges] == [130.0] * 3
+    assert delivered[0, 12, 30, 30] == 35.0
 
 
 def test_the_forecast_never_trains_the_maps_it_reads():

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from hemocast_training.bundle import MODEL_FILE, read_metadata
+from hemocast_training.dicom_io import read_series
+from hemocast_training.head_grid import to_model_grid
 from hemocast_training.onnx_model import infer, open_session
 from hemocast_training.resample import resampling_weights
 
-from runtime import need_onnxruntime
+from runtime import need_onnxruntime, need_test_data
 
 BUNDLE = Path(__file__).resolve().parents[2] / "hemocast-tiny"
 
@@ -72,3 +74,31 @@ def test_there_are_dicom_cases_straight_and_tilted(golden):
     for case in golden["dicom"]:
         assert (root / case["folder"]).is_dir()
         assert 0 < case["probability"] < 1 and len(case["center_mm"]) == 3
+
+
+def test_what_is_no_brain_is_flagged_as_unlike_anything_it_was_trained_on():
+    need_onnxruntime()
+    session, threshold = open_session(BUNDLE / MODEL_FILE), read_metadata(BUNDLE)["ood"]["threshold"]
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[:128, :128] - 63.5
+    distance = np.hypot(rows, columns)
+    water = np.where(distance < 60, 0.0, -1000.0)
+    skull = np.where(distance < 55, 36.0, np.where(distance < 60, 1000.0, -1000.0))
+    volumes = {
+        "noise": random.normal(36, 10, (24, 128, 128)),
+        "air": np.full((24, 128, 128), -1024.0),
+        "water": water + random.normal(0, 4, (24, 128, 128)),
+        "an even brain": skull + random.normal(0, 4, (24, 128, 128)),
+    }
+    for folder in ("philips_skull_phantom_5mm", "abdomen_ct_3slice_ge"):
+        volumes[folder] = middle_of(read_series(need_test_data(folder)).volume)
+    for name, volume in volumes.items():
+        assert infer(session, volume.astype(np.float32)[None])["ood_score"][0] > threshold, name
+
+
+def middle_of(volume) -> np.ndarray:
+    """A series on the model grid, centred on its own middle: no head is looked for."""
+    middle = len(volume.z) // 2
+    _, rows, columns = volume.hu.shape
+    center = (volume.x[middle] + volume.dx * columns / 2, volume.y[middle] + volume.dy * rows / 2, float(volume.z.mean()))
+    return to_model_grid(volume, center)

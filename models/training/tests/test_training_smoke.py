@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from hemocast_training.__main__ import main
-from hemocast_training import refit
 from hemocast_training.bundle import read_metadata
 from hemocast_training.calibrate import Calibration
 from hemocast_training.checkpoint import load_network
@@ -66,7 +65,7 @@ def test_a_run_may_begin_with_the_weights_of_another_and_says_so(cohorts, traine
 @torch.no_grad()
 def total_loss(trainer: Trainer) -> float:
     """Generation and auxiliary loss on four fixed pairs."""
-    batch = trainer.train_cohort.batch(range(4))
+    batch = trainer.feed.cohort.batch(range(4))
     output = trainer.model.train()(batch.image)
     return float(generation_loss(output.generated, batch) + auxiliary_loss(output.map_logits, batch))
 
@@ -147,31 +146,6 @@ def test_the_out_of_distribution_score_is_one_at_home_and_grows_abroad():
     assert at_home == pytest.approx(1, abs=0.25)
     assert cloud.scores(np.full((1, 96), 60.0))[0] > 5 * at_home
 
-
-def test_the_last_layer_is_refitted_where_that_helps_unseen_cases_and_the_fold_is_exact():
-    rng = np.random.default_rng(4)
-
-    def summaries(count: int, informative: float) -> refit.Summaries:
-        read = rng.normal(size=(count, 27))
-        logits = rng.normal(size=count)
-        chance = 1 / (1 + np.exp(-(logits + informative * read[:, 3])))
-        labels = (rng.random(count) < chance).astype(float)
-        return refit.Summaries(logits, read, np.zeros((count, 96)), labels)
-
-    assert refit.choose(summaries(400, 2.0), summaries(200, 2.0)).weights[3] > 0.7
-    noise = refit.choose(summaries(30, 0.0), summaries(2000, 0.0))
-    assert noise.ridge is None or np.abs(noise.weights).max() < 0.3
-
-    network = TinyNetwork().eval()
-    volume = torch.randn(1, 24, 128, 128) * 10 + 36
-    change = refit.Refit(1.5, rng.normal(size=27), -0.3, 0.01)
-    with torch.no_grad():
-        before = network(volume)
-        refit.fold(network, change)
-        after = network(volume).logit
-    read = torch.cat([before.statistics, before.blood[:, None]], 1)
-    expected = 1.5 * before.logit + read @ torch.from_numpy(change.weights).float() - 0.3
-    assert torch.allclose(after, expected, atol=1e-4)
 
 
 def test_golden_weights_cover_averaging_interpolation_identity_uneven_slices_and_the_ends():

@@ -10,8 +10,8 @@ once, from the encoder. Here the input has 24 slices of 5 mm, so a patch is 2 x 
 | stage 3 | 12 x 8 x 8 | 4C | 4 x 4 x 4 |
 | bottleneck | 12 x 4 x 4 | 8C | 4 x 4 x 4 |
 
-Not in the figure, shared with `tiny`: fixed HU windows, the gated-washout head, auxiliary maps and their statistics in the
-class head, the density bias. Assumed where the figure is silent: a decoder stage joins the encoder's output of its
+Not in the figure, shared with `tiny`: fixed HU windows, the texture stem, the gated-washout head, auxiliary maps and their
+statistics in the class head, the density bias. Assumed where the figure is silent: a decoder stage joins the encoder's output of its
 resolution by a linear layer.
 """
 
@@ -28,12 +28,13 @@ from .density import WINDOWS_HU, brain_hu, hyperdensity, roughness, space_to_dep
 from .generator import GatedWashoutHead
 from .statistics import MapStatistics
 from .swin import Grid, InteractiveWindowBlock, Windows, WindowSelfAttentionBlock
+from .texture import TEXTURE_CHANNELS, TextureStem
 from .tiny import MAP_BIAS, NetworkOutput, activate
 
 DEPTH = SLICES // 2
 GRIDS: Tuple[Grid, ...] = tuple((DEPTH, MAP_MATRIX >> stage, MAP_MATRIX >> stage) for stage in range(4))
 WINDOWS: Tuple[Grid, ...] = ((4, 8, 8), (4, 8, 8), (4, 4, 4), (4, 4, 4))
-PATCH_VALUES = 2 * (len(WINDOWS_HU) * PATCH * PATCH + 3)
+PATCH_VALUES = 2 * (len(WINDOWS_HU) * PATCH * PATCH + 3 + TEXTURE_CHANNELS)
 
 
 class Embedded(NamedTuple):
@@ -133,6 +134,7 @@ class BaseNetwork(nn.Module):
         self.config = config
         dims = [first << stage for stage in range(4)]
         heads = [config.heads << stage for stage in range(4)]
+        self.texture = TextureStem()
         self.embed = nn.Linear(PATCH_VALUES, first)
         self.embed_norm = nn.LayerNorm(first)
         self.encoder = nn.ModuleList(EncoderStage(stage, dims[stage], heads[stage], config) for stage in range(3))
@@ -197,7 +199,7 @@ class BaseNetwork(nn.Module):
         prior, excess = (F.avg_pool2d(x, 2) for x in hyperdensity(slices))
         windows = torch.cat([window(slices, low, high) for low, high in WINDOWS_HU], 1)
         rough = roughness(windows)
-        x = torch.cat([space_to_depth(windows, PATCH, MATRIX), prior, excess / 20, rough / 10], 1)
+        x = torch.cat([space_to_depth(windows, PATCH, MATRIX), prior, excess / 20, rough / 10, self.texture(windows[:, :2])], 1)
         x = x.reshape(-1, DEPTH, PATCH_VALUES, MAP_MATRIX, MAP_MATRIX).permute(0, 1, 3, 4, 2)
         tokens = self.embed_norm(self.embed(x.reshape(-1, DEPTH * MAP_MATRIX * MAP_MATRIX, PATCH_VALUES)).float())
 

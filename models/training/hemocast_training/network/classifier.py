@@ -20,6 +20,16 @@ class Classification(NamedTuple):
     blood: Tensor
 
 
+BLOOD_BIAS = -1.6
+"""Every sixth case shows blood: the alternatives begin near the prevalence, not with all certain to bleed."""
+
+
+def either(a: Tensor, b: Tensor) -> Tensor:
+    """The logit of "a or b happens" for independent logits of any shape: log(exp(s) - 1), s = softplus(a) + softplus(b)."""
+    s = F.softplus(a) + F.softplus(b)
+    return s + torch.log(1 - torch.exp(-s) + 1e-6)
+
+
 class ClassificationHead(nn.Module):
     """One logit per volume, and where it looked.
 
@@ -29,7 +39,8 @@ class ClassificationHead(nn.Module):
 
     Six measures of severity (extent, density, texture, place ...) are read on the way to the logit. A label tells one bit
     of a case, the measures tell six numbers; where nobody knows them (a hospital's pairs) they are simply not supervised.
-    Whether blood is visible already is read in the same way: what bleeds now has a measure of nothing, but bleeds.
+    Whether blood is visible already is read in the same way, and the two ways to bleed are joined as alternatives:
+    1 - p = (1 - p_visible) (1 - p_severity). What bleeds now has no staining to measure, but bleeds.
     """
 
     def __init__(self, config: NetworkConfig, token_grid: Tuple[int, int, int], fine_channels: int) -> None:
@@ -48,13 +59,13 @@ class ClassificationHead(nn.Module):
         self.read_statistics = nn.Linear(STATISTIC_COUNT, MEASURE_COUNT)
         self.from_measures = nn.Linear(MEASURE_COUNT, 1, bias=False)
         self.read_blood = nn.Linear(64 + STATISTIC_COUNT, 1)
-        self.from_blood = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(self.read_blood.bias, BLOOD_BIAS)
 
     def forward(
         self, tokens: Tensor, shared_map: Tensor, prior: Tensor, features: Tensor, statistics: Tensor, tissue: Tensor
     ) -> Classification:
         """tokens [n, t, d], shared_map [n, heads, t, t], prior [n, t], features [n * 24, c, 32, 32],
-        statistics [n, 24], tissue [n, 24, 32, 32] in 0..1."""
+        statistics [n, 26], tissue [n, 24, 32, 32] in 0..1."""
         pooling = (self.token_score(tokens)[..., 0] + 0.25 * torch.log(prior + 0.02)).softmax(-1)
         looked_at = (pooling[:, None, :] @ shared_map.mean(1))[:, 0]
         score = self.fine_score(features).reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
@@ -71,7 +82,8 @@ class ClassificationHead(nn.Module):
         hidden = F.relu(self.hidden(summary))
         measures = self.read_hidden(hidden) + self.read_statistics(statistics)
         blood = self.read_blood(torch.cat([hidden, statistics], 1))
-        logit = self.logit(self.dropout(hidden)) + self.direct(statistics) + self.from_measures(measures) + self.from_blood(blood)
+        severity = self.logit(self.dropout(hidden)) + self.direct(statistics) + self.from_measures(measures)
+        logit = either(severity.float(), blood.float())
         attention = weights.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX)
         return Classification(logit[:, 0], attention, measures, blood[:, 0])
 

@@ -2,7 +2,8 @@
 
 follow_up = initial - washout * excess + shift + detail, and optionally less noise. Iodine that washes out is taken away
 in proportion to what is there (excess over grey matter, at full resolution), edema and blood are added; anatomy comes
-from the input and cannot be blurred by the network. Outside -20..100 HU the input is returned unchanged.
+from the input and cannot be blurred by the network. Bone and what lies near it above 100 HU, and everything
+outside -20..150 HU, are returned unchanged.
 """
 
 import torch
@@ -11,8 +12,13 @@ from torch import Tensor, nn
 
 from .config import MAP_MATRIX, MATRIX, PATCH, SLICES
 
-TISSUE_HU = (-20.0, 100.0)
+TISSUE_HU = (-20.0, 150.0)
 """The range the generator may change: CSF, brain, contrast and blood; not fat, air, bone or metal."""
+
+BRIGHTEST_BESIDE_BONE_HU = 100.0
+BONE_HU = 200.0
+"""From 100 to 150 HU dense contrast and the partial volume of bone look alike: within 3 mm of bone (or a slice above or below
+it) nothing above 100 HU is changed."""
 
 WASHOUT, SHIFT, DENOISE = 0, 1, 2
 
@@ -35,13 +41,13 @@ class GatedWashoutHead(nn.Module):
         both for the output, while the loss keeps its gradient beyond the ends.
         """
         slices = image.reshape(-1, 1, MATRIX, MATRIX)
-        smooth = F.avg_pool2d(slices.clamp(-20.0, 140.0), 3, 1, 1, count_include_pad=False)
+        smooth = F.avg_pool2d(slices.clamp(*TISSUE_HU), 3, 1, 1, count_include_pad=False)
         excess = (torch.sigmoid((smooth - 44) / 3) * (smooth - 36)).clamp(min=0.0)
         gates = F.interpolate(self.gates(features), scale_factor=float(PATCH), mode="bilinear", align_corners=False)
         tissue = slices.clamp(*TISSUE_HU)
         washed_out = torch.sigmoid(4 * gates[:, WASHOUT : WASHOUT + 1]) * excess
         shift = 20 * gates[:, SHIFT : SHIFT + 1]
-        noise = tissue - smooth.clamp(*TISSUE_HU)
+        noise = tissue - smooth
         denoised = torch.sigmoid(4 * gates[:, DENOISE : DENOISE + 1] - 1) * noise
         generated = tissue - washed_out + shift + 40 * depth_to_space(self.detail(features)) - denoised
         return generated.reshape(-1, SLICES, MATRIX, MATRIX)
@@ -56,5 +62,9 @@ def depth_to_space(x: Tensor) -> Tensor:
 def keep_outside_tissue(image: Tensor, generated: Tensor) -> Tensor:
     """The follow-up CT as delivered: clipped tissue where the image is tissue, elsewhere (bone, air) the image."""
     low, high = TISSUE_HU
-    tissue = (image >= low) & (image <= high)
+    bone = (image > BONE_HU).to(image.dtype)
+    nothing = bone[:, :1] * 0
+    bone = torch.maximum(bone, torch.maximum(torch.cat([nothing, bone[:, :-1]], 1), torch.cat([bone[:, 1:], nothing], 1)))
+    beside = F.max_pool2d(bone, 5, 1, 2)
+    tissue = (image >= low) & (image <= high - (high - BRIGHTEST_BESIDE_BONE_HU) * beside)
     return torch.where(tissue, generated.clamp(low, high), image)

@@ -20,6 +20,7 @@ from .config import MAP_MATRIX, MAP_NAMES, MATRIX, PATCH, SLICES, NetworkConfig
 from .density import WINDOWS_HU, brain_hu, hyperdensity, roughness, space_to_depth, window
 from .generator import GatedWashoutHead
 from .statistics import MapStatistics
+from .texture import TEXTURE_CHANNELS, TextureStem
 
 TOKEN_GRID = (SLICES // 2, 8, 8)
 TOKENS = TOKEN_GRID[0] * TOKEN_GRID[1] * TOKEN_GRID[2]
@@ -53,7 +54,8 @@ class TinyNetwork(nn.Module):
         w1, w2, w3 = config.widths
         d1, d2, d3 = config.decoder_widths
         dim = config.token_dim
-        self.stem = nn.Conv2d(len(WINDOWS_HU) * PATCH * PATCH + 3, w1, 3, padding=1, bias=False)
+        self.texture = TextureStem()
+        self.stem = nn.Conv2d(len(WINDOWS_HU) * PATCH * PATCH + 3 + TEXTURE_CHANNELS, w1, 3, padding=1, bias=False)
         self.stem_norm = nn.BatchNorm2d(w1)
         self.encode_4 = AnisotropicBlock(w1, w1)
         self.encode_8 = AnisotropicBlock(w1, w2, 2)
@@ -100,7 +102,8 @@ class TinyNetwork(nn.Module):
 
         windows = torch.cat([window(slices, low, high) for low, high in WINDOWS_HU], 1)
         rough_4 = roughness(windows)
-        x = torch.cat([space_to_depth(windows, PATCH, MATRIX), prior_4, excess_4 / 20, rough_4 / 10], 1)
+        seen = [space_to_depth(windows, PATCH, MATRIX), prior_4, excess_4 / 20, rough_4 / 10, self.texture(windows[:, :2])]
+        x = torch.cat(seen, 1)
         x_4 = self.encode_4(F.relu(self.stem_norm(self.stem(x.contiguous(memory_format=torch.channels_last)))))
         x_8 = self.encode_8(x_4)
         x_16 = self.encode_16(x_8)

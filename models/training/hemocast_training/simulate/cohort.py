@@ -77,6 +77,11 @@ class Recipe:
         return "%s, %s" % (self.prevalence, self.shift)
 
 
+def prepare_head(recipe: Recipe, number: int) -> None:
+    """Builds a head into the cache, unless it is there."""
+    load_head(recipe.anatomy, number, recipe.cache)
+
+
 def make_shard(recipe: Recipe, seeds: list[int]) -> dict[str, np.ndarray]:
     """Simulate the pairs of one shard; pairs of one head are made together, so that one head is in memory at a time."""
     torch.set_num_threads(1)
@@ -132,6 +137,8 @@ def simulate_cohort(recipe: Recipe, seed: int, count: int, out: Path, workers: i
                 bar.update(write_shard(recipe, seeds, path))
         else:
             with ProcessPoolExecutor(workers) as pool:
+                heads = sorted({case_head(seed, recipe.split) for _, seeds in todo for seed in seeds})
+                list(pool.map(prepare_head, [recipe] * len(heads), heads))  # each is built once, not by every process
                 tasks = [pool.submit(write_shard, recipe, seeds, path) for path, seeds in todo]
                 for task in as_completed(tasks):
                     bar.update(task.result())

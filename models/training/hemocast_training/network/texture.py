@@ -1,0 +1,29 @@
+"""What a stem that is linear in 4 x 4 patches cannot see: texture at full resolution.
+
+Lumpy contrast, even blood and noise differ in their local variation. A rectified convolution forms an amount of variation,
+which strides then gather; after the patches are linearly embedded, it is lost.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+TEXTURE_CHANNELS = 24
+FIRST, SECOND = 12, 16
+
+
+class TextureStem(nn.Module):
+    """Two windows of the image, [m, 2, 128, 128] scaled as by `density.window` -> [m, 24, 32, 32], in three convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, FIRST, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(FIRST)
+        self.second = nn.Conv2d(FIRST, SECOND, 3, 2, 1, bias=False)
+        self.second_norm = nn.BatchNorm2d(SECOND)
+        self.third = nn.Conv2d(SECOND, TEXTURE_CHANNELS, 3, 2, 1, bias=False)
+        self.third_norm = nn.BatchNorm2d(TEXTURE_CHANNELS)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        x = F.relu(self.first_norm(self.first(windows)))
+        x = F.relu(self.second_norm(self.second(x)))
+        return F.relu(self.third_norm(self.third(x)))
