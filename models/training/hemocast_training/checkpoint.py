@@ -15,6 +15,7 @@ from torch import nn
 from .network import NetworkConfig, build_network
 
 WEIGHTS_FILE = "training/weights.pt"
+ONLY_TO_GO_ON = ("model", "optimizer", "gradnorm", "torch_rng", "cuda_rng")
 
 
 def load_network(run_folder: Path) -> tuple:
@@ -88,7 +89,7 @@ def lighten(run_folder: Path) -> Path:
     only the same run could go on from; a quarter of the size."""
     state = torch.load(Path(run_folder) / "checkpoint.pt", map_location="cpu")
     path = Path(run_folder) / "light.pt"
-    torch.save({key: value for key, value in state.items() if key not in ("model", "optimizer", "gradnorm", "torch_rng", "cuda_rng")}, path)
+    torch.save({key: value for key, value in state.items() if key not in ONLY_TO_GO_ON}, path)
     return path
 
 

@@ -75,7 +75,8 @@ def bench_section(evaluation: Dict[str, Any]) -> str:
     rivals = [name for name in FORECAST_BASELINES if was_run(baselines[name])]
     if rivals:
         text.append(
-            "Rivals fitted on the same training cohort, all slices, from the picture alone; differences are paired.\n"
+            "Rivals fitted on drawn outcomes of simulated pairs of the training heads, all slices, from the picture alone; the "
+            "network also learns from the simulator's maps and true probabilities. Differences are paired.\n"
         )
         text.append(
             table(

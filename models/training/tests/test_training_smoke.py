@@ -1,6 +1,7 @@
 """From pairs to a bundle in one go, on toy heads: losses fall, a stopped run goes on, the graph computes the same."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from hemocast_training.__main__ import main
 from hemocast_training.bundle import read_metadata
 from hemocast_training.calibrate import Calibration
-from hemocast_training.checkpoint import load_network
+from hemocast_training.checkpoint import lighten, load_network
 from hemocast_training.data import Cohort
 from hemocast_training.deployed import DeployedNetwork, FeatureCloud
 from hemocast_training.golden import weight_cases
@@ -68,6 +69,14 @@ def total_loss(trainer: Trainer) -> float:
     batch = trainer.feed.cohort.batch(range(4))
     output = trainer.model.train()(batch.image)
     return float(generation_loss(output.generated, batch) + auxiliary_loss(output.map_logits, batch))
+
+
+def test_what_comes_back_from_a_gpu_is_small_and_holds_the_network(trained_run, tmp_path):
+    light = lighten(trained_run)
+    assert light.stat().st_size < 0.4 * (trained_run / "checkpoint.pt").stat().st_size
+    shutil.copyfile(light, tmp_path / "checkpoint.pt")
+    whole, kept = load_network(trained_run)[0].state_dict(), load_network(tmp_path)[0].state_dict()
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in whole.items())
 
 
 def test_losses_fall_and_a_stopped_run_goes_on_where_it_was(trained_run):
