@@ -15,7 +15,7 @@ import numpy as np
 from torch import nn
 
 from .bundle import EVALUATION_FILE, MODEL_FILE, write_json, write_license, write_metadata
-from .calibrate import Calibration, calibrate
+from .calibrate import calibrate
 from .checkpoint import save_weights
 from .deployed import DeployedNetwork, FeatureCloud
 from .golden import write_golden_of
