@@ -40,17 +40,17 @@ class Windows(nn.Module):
         region = torch.zeros(1, *grid, 1)
         for number, part in enumerate(product(*(self.slabs(axis) for axis in range(3)))):
             region[(0, *part, 0)] = number
-        self.register_buffer("region", self.cut(region)[..., 0].clone(), persistent=False)
+        self.register_buffer("region", self.cut(region)[..., 0].clone())
 
         places = torch.stack(torch.meshgrid(*[torch.arange(cut) for cut in window], indexing="ij")).flatten(1)
         apart = places[:, :, None] - places[:, None, :] + torch.tensor(window)[:, None, None] - 1
         spans = [2 * cut - 1 for cut in window]
         self.positions = math.prod(spans)
         rows = (apart[0] * spans[1] + apart[1]) * spans[2] + apart[2]
-        self.register_buffer("relative", rows.to(torch.int32), persistent=False)
+        self.register_buffer("relative", rows.to(torch.int32))
 
         numbers = self.enter(torch.arange(self.tokens, dtype=torch.float64).reshape(1, -1, 1)).flatten()
-        self.register_buffer("order", numbers.argsort(), persistent=False)
+        self.register_buffer("order", numbers.argsort())
 
     def slabs(self, axis: int) -> list:
         """The parts of a shifted axis: whole windows, then the two ends that the shift brings into one window."""
