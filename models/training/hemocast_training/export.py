@@ -120,7 +120,7 @@ def describe_training(state: dict, network: torch.nn.Module) -> dict:
         "heads": state["heads"],
         "minutes": last["minutes"],
         "pairs_seen": last["pairs_seen"],
-        "device": state.get("device", "CPU core"),
+        "device": state.get("device", "machine its run does not name"),
         "seed": state["options"].get("seed", 0),
         "start": state.get("start"),
         "validation_auc": last["validation_auc"],
