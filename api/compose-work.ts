@@ -70,6 +70,7 @@ export async function composeWork(config: Config, parts: WorkParts): Promise<Wor
   };
   const watch = new ChartWatch({
     ehr,
+    pacs,
     records: store,
     operation,
     trigger: config.autoAssess

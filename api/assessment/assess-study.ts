@@ -6,11 +6,12 @@ import type { Flag, Prediction } from '../prediction/prediction.ts';
 import { checkPatient } from '../prediction/check-patient.ts';
 import type { Refusal } from '../prediction/refusals.ts';
 import { RefusalError } from '../prediction/refusals.ts';
-import type { Assessment, AssessmentStage } from './assessment.ts';
+import type { Assessment, AssessmentBasis, AssessmentStage } from './assessment.ts';
 import { StudyIncompleteError, WRITING_BEGINS_AT } from './assessment.ts';
 import { checkFrames } from './choose-series.ts';
 import { matchIdentity } from './match-identity.ts';
 import { planStudy } from './plan-study.ts';
+import type { StudyPlan } from './plan-study.ts';
 import type { Ehr, Pacs, ScanReader, StudyRecord, WrittenResources } from './ports.ts';
 import type { ResultMaps } from './result-maps.ts';
 
@@ -48,6 +49,7 @@ export type AssessmentOutcome =
       readonly flags: readonly Flag[];
       /** Null in shadow operation. */
       readonly resources: WrittenResources | null;
+      readonly basis: AssessmentBasis | null;
       readonly maps: ResultMaps | null;
       readonly executionProvider: string;
       readonly timings: Timings;
@@ -121,6 +123,7 @@ export async function assessStudy(
     const result = {
       kind: 'completed',
       prediction: reading.prediction,
+      basis: basisOf(plan),
       maps: reading.maps,
       executionProvider: reading.executionProvider,
     } as const;
@@ -128,6 +131,9 @@ export async function assessStudy(
       flags.push(flag('shadow-operation'));
       return { ...result, flags: unique(flags), resources: null, timings: clock.timings };
     }
+    // The reading took its time: what is written is filed as the chart has it now.
+    const study = await ehr.readStudy(assessment.study, signal);
+    assertStillFiled(assessment, study);
     await onProgress({ stage: 'writing-back', progress: WRITING_BEGINS_AT });
     if (policy.storeGeneratedImage) {
       await pacs.store(plan.study.studyInstanceUid, reading.images.followUpDicom, signal);
@@ -156,6 +162,14 @@ export async function assessStudy(
     if (!(error instanceof RefusalError)) throw error;
     return { kind: 'refused', refusal: error.toRefusal(), flags: unique(flags), timings: clock.timings };
   }
+}
+
+function basisOf({ study: { thrombectomy }, chosen }: StudyPlan): AssessmentBasis {
+  return {
+    seriesInstanceUid: chosen[0].seriesInstanceUid,
+    sopInstanceUids: chosen.map(({ sopInstanceUid }) => sopInstanceUid),
+    thrombectomy: thrombectomy ? { reference: thrombectomy.reference, endedAt: thrombectomy.endedAt ?? null } : null,
+  };
 }
 
 /** What was asked for is kept under its patient; a result for another one would be theirs under a wrong name. */

@@ -48,8 +48,10 @@ export interface AssessmentRecords {
     assessment: Assessment,
     plan: Pick<NewAssessment, 'study' | 'contentKey' | 'supersedes' | 'model'>,
   ): Promise<Assessment | null>;
-  /** Completed results that were not taken back, of these studies or patients; null = all. Oldest first. */
-  listStanding(of: Pick<ChartChanges, 'studies' | 'patients'> | null): Promise<readonly Assessment[]>;
+  /** Completed results that were not taken back, of these studies or patients or completed since then; null = all. Oldest first. */
+  listStanding(
+    of: (Pick<ChartChanges, 'studies' | 'patients'> & { readonly completedSince?: string }) | null,
+  ): Promise<readonly Assessment[]>;
   /** Marks a result as taken back. Null where it was already. */
   withdraw(id: string, withdrawal: Withdrawal): Promise<Assessment | null>;
   /** How far a follower of the chart has come; null = not begun. */

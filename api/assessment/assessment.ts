@@ -36,6 +36,8 @@ export interface Assessment {
   readonly refusal: Refusal | null;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly resources: WrittenResources | null;
+  /** What a completed result rests on; null in those that were kept before it was. */
+  readonly basis: AssessmentBasis | null;
   /** Set where the result was taken back: its resources are entered in error. */
   readonly withdrawal: Withdrawal | null;
   /** Id of the assessment this revision supersedes. */
@@ -44,6 +46,15 @@ export interface Assessment {
   readonly executionProvider: string | null;
   /** ms per stage */
   readonly timings: Readonly<Record<string, number>>;
+}
+
+/** What the chart and the PACS held when the result was made: a result stands as long as they still do (withdrawal.ts). */
+export interface AssessmentBasis {
+  readonly seriesInstanceUid: string;
+  /** The slices that were read, inferior to superior. */
+  readonly sopInstanceUids: readonly string[];
+  /** What the 72 h are counted from; null where the chart held no thrombectomy before the study. `endedAt`: null where only a day is known. */
+  readonly thrombectomy: { readonly reference: string; readonly endedAt: string | null } | null;
 }
 
 export const FINAL_STATUSES: readonly AssessmentStatus[] = ['completed', 'refused', 'failed', 'cancelled'];

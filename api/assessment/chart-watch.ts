@@ -12,11 +12,12 @@ import type { Eligibility } from './eligibility.ts';
 import { LookAgain } from './look-again.ts';
 import { PausedError } from './operation.ts';
 import type { OperationSwitch } from './operation.ts';
-import type { ChartChanges, Ehr, StudyReference } from './ports.ts';
+import type { ChartChanges, Ehr, Pacs, StudyReference } from './ports.ts';
 import { WITHDRAWALS, findWithdrawal } from './withdrawal.ts';
 
 export interface ChartWatchParts {
   readonly ehr: Pick<Ehr, 'readStudy' | 'withdraw' | 'findChanges' | 'listStudies'>;
+  readonly pacs: Pick<Pacs, 'listInstances'>;
   readonly records: Pick<AssessmentRecords, 'listStanding' | 'withdraw' | 'readCursor' | 'writeCursor'>;
   readonly operation: Pick<OperationSwitch, 'current' | 'onChange'>;
   /** Set where eligible studies are assessed without anyone asking (eligibility.ts). */
@@ -36,6 +37,8 @@ const ITEM_TIMEOUT_MS = 60_000;
 /** Notifications come in bursts: one look answers all that arrive within this time. ms */
 const BURST_MS = 200;
 const CURSOR = 'chart-watch';
+/** While the forecast is about hours to come, a sweep also looks at its images. ms */
+const IMAGES_LOOKED_AT_FOR_MS = 72 * 3_600_000;
 /** Every so many looks all standing results are judged, changed or not. */
 const LOOKS_PER_SWEEP = 20;
 
@@ -48,6 +51,8 @@ export class ChartWatch {
   #wake = new AbortController();
   /** Looks until the next sweep; the first one is a sweep. */
   #looksToSweep = 0;
+  /** When the last look began: what completed since then was still in the making when the chart was read. */
+  #lastLook: string | undefined;
   #loop: Promise<void> | undefined;
   #stopListening: (() => void) | undefined;
 
@@ -111,9 +116,13 @@ export class ChartWatch {
     const patients = [...changes.patients, ...due.patients];
 
     const sweep = found === undefined || this.#looksToSweep <= 0;
-    for (const assessment of await records.listStanding(sweep ? null : { studies, patients })) {
-      await this.#orAgain(formatStudyReference(assessment.study), signal, (limit) => this.#review(assessment, limit));
+    const named = { studies, patients, completedSince: this.#lastLook ?? now };
+    for (const assessment of await records.listStanding(sweep ? null : named)) {
+      await this.#orAgain(formatStudyReference(assessment.study), signal, (limit) =>
+        this.#review(assessment, now, limit),
+      );
     }
+    this.#lastLook = now;
     if (trigger !== undefined) {
       for (const reference of await this.#candidates({ studies, patients }, signal)) {
         await this.#orAgain(formatStudyReference(reference), signal, async (limit) => {
@@ -168,11 +177,12 @@ export class ChartWatch {
     }
   }
 
-  async #review(assessment: Assessment, signal: AbortSignal): Promise<void> {
+  async #review(assessment: Assessment, now: string, signal: AbortSignal): Promise<void> {
     const { ehr, records, operation } = this.#parts;
     // In shadow operation nothing is written, not even a withdrawal: it is made up for when the service runs.
     if (assessment.resources !== null && operation.current().mode !== 'running') return;
-    const code = await findWithdrawal(assessment, ehr, signal);
+    const isRecent = Date.parse(now) - Date.parse(assessment.createdAt) < IMAGES_LOOKED_AT_FOR_MS;
+    const code = await findWithdrawal(assessment, { ehr, pacs: isRecent ? this.#parts.pacs : null }, signal);
     if (code === null) return;
     const message = WITHDRAWALS[code];
     if (assessment.resources !== null) {

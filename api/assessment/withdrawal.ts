@@ -1,15 +1,18 @@
-/** Whether a written result still stands on the chart it was made from. */
+/** Whether a written result still stands on the chart and the images it was made from. */
 import { InvalidRequestError, NotFoundError } from '../errors.ts';
-import type { Assessment } from './assessment.ts';
-import type { Ehr } from './ports.ts';
+import type { Assessment, AssessmentBasis } from './assessment.ts';
+import type { Ehr, Pacs, StudyRecord } from './ports.ts';
 
 /** Why a result no longer stands; the words are what a clinician reads in the chart. */
 export const WITHDRAWALS = {
   'study-withdrawn': 'The ImagingStudy was cancelled or entered in error.',
   'study-deleted': 'The ImagingStudy is no longer in the chart.',
   'study-corrected': 'The ImagingStudy now names other images.',
+  'images-corrected': 'Images that were read for the forecast were removed from the study, or replaced.',
   'patient-changed': 'The images are now filed under another patient: they were moved, or records were merged.',
   'procedure-withdrawn': 'The thrombectomy that the forecast counts from is no longer in the chart as completed.',
+  'procedure-corrected':
+    'The chart now names another thrombectomy, or another time of it, than the forecast counts from.',
 } as const;
 
 export type WithdrawalCode = keyof typeof WITHDRAWALS;
@@ -21,27 +24,67 @@ export interface Withdrawal {
   readonly at: string;
 }
 
+/** A forecast of 72 h is not taken back because its beginning was noted more exactly. ms */
+const TOLERATED_CORRECTION_MS = 3_600_000;
+
 /**
- * Reads the chart again; null where the result stands. Throws UpstreamError, TransientError, CancelledError: a chart that cannot
- * be read takes nothing back.
+ * Reads the chart again, and with `pacs` also which images the study still has; null where the result stands. Throws UpstreamError,
+ * TransientError, CancelledError: what cannot be read takes nothing back.
  */
 export async function findWithdrawal(
-  assessment: Pick<Assessment, 'study' | 'studyInstanceUid' | 'patientReference' | 'flags'>,
-  ehr: Pick<Ehr, 'readStudy'>,
+  assessment: Pick<Assessment, 'study' | 'studyInstanceUid' | 'patientReference' | 'flags' | 'basis'>,
+  { ehr, pacs }: { readonly ehr: Pick<Ehr, 'readStudy'>; readonly pacs: Pick<Pacs, 'listInstances'> | null },
   signal: AbortSignal,
 ): Promise<WithdrawalCode | null> {
+  let study: StudyRecord;
   try {
-    const study = await ehr.readStudy(assessment.study, signal);
-    if (study.patientReference !== assessment.patientReference) return 'patient-changed';
-    if (study.studyInstanceUid !== assessment.studyInstanceUid) return 'study-corrected';
-    const hadProcedure = !assessment.flags.some(({ code }) => code === 'procedure-unknown');
-    return hadProcedure && study.thrombectomy === undefined ? 'procedure-withdrawn' : null;
+    study = await ehr.readStudy(assessment.study, signal);
   } catch (error) {
     if (error instanceof NotFoundError && error.code === 'study-not-found') return 'study-deleted';
     if (error instanceof InvalidRequestError) {
       // Without a study UID or a patient of this chart it is no longer the entry that was assessed.
       return error.code === 'study-withdrawn' ? 'study-withdrawn' : 'study-corrected';
     }
+    throw error;
+  }
+  if (study.patientReference !== assessment.patientReference) return 'patient-changed';
+  if (study.studyInstanceUid !== assessment.studyInstanceUid) return 'study-corrected';
+  const { basis } = assessment;
+  const procedure = findProcedureChange(study, basis, assessment.flags);
+  if (procedure !== null || basis === null || pacs === null) return procedure;
+  return (await lacksImages(study, basis, pacs, signal)) ? 'images-corrected' : null;
+}
+
+function findProcedureChange(
+  { thrombectomy: now }: Pick<StudyRecord, 'thrombectomy'>,
+  basis: AssessmentBasis | null,
+  flags: Assessment['flags'],
+): WithdrawalCode | null {
+  const hadProcedure = basis ? basis.thrombectomy !== null : !flags.some(({ code }) => code === 'procedure-unknown');
+  if (!hadProcedure) return null;
+  if (now === undefined) return 'procedure-withdrawn';
+  const before = basis?.thrombectomy;
+  if (before == null) return null;
+  const isSame = now.reference === before.reference;
+  // Counted from the CT, and it says so: knowing the end by now makes that no less true.
+  if (before.endedAt === null) return isSame ? null : 'procedure-corrected';
+  const movedMs = Math.abs(Date.parse(now.endedAt ?? '') - Date.parse(before.endedAt));
+  return movedMs <= TOLERATED_CORRECTION_MS ? null : 'procedure-corrected';
+}
+
+/** An archive that does not have the study at all may have moved it elsewhere: that says nothing about its images. */
+async function lacksImages(
+  { studyInstanceUid, dicomwebAddresses }: StudyRecord,
+  { sopInstanceUids }: AssessmentBasis,
+  pacs: Pick<Pacs, 'listInstances'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const listed = await pacs.listInstances(studyInstanceUid, dicomwebAddresses, signal);
+    const present = new Set(listed.map((header) => header.sopInstanceUid));
+    return present.size > 0 && sopInstanceUids.some((uid) => !present.has(uid));
+  } catch (error) {
+    if (error instanceof NotFoundError) return false;
     throw error;
   }
 }

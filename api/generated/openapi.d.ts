@@ -419,10 +419,22 @@ export interface components {
                 message: string;
             } | null;
             resources: components["schemas"]["WrittenResources"] | null;
+            /** @description What a completed result rests on. It is taken back where the chart or the PACS no longer hold it. */
+            basis: {
+                seriesInstanceUid: string;
+                /** @description The slices read */
+                sopInstanceUids: string[];
+                /** @description What the 72 h are counted from; null where the chart held no thrombectomy before the study. */
+                thrombectomy: {
+                    reference: string;
+                    /** @description Null where the chart states no time of day. */
+                    endedAt: string | null;
+                } | null;
+            } | null;
             /** @description Why and when a completed result was taken back; its resources are then entered in error. */
             withdrawal: {
                 /** @enum {string} */
-                code: "study-withdrawn" | "study-deleted" | "study-corrected" | "patient-changed" | "procedure-withdrawn";
+                code: "study-withdrawn" | "study-deleted" | "study-corrected" | "images-corrected" | "patient-changed" | "procedure-withdrawn" | "procedure-corrected";
                 message: string;
                 /** Format: date-time */
                 at: string;

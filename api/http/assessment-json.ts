@@ -24,6 +24,7 @@ export function toAssessmentJson(assessment: Assessment): AssessmentJson {
     refusal: refusal === null ? null : { ...refusal, details: { ...refusal.details } },
     error,
     resources: toResourcesJson(assessment.resources),
+    basis: toBasisJson(assessment.basis),
     withdrawal: assessment.withdrawal,
     supersedes,
     model: { name, version, sha256 },
@@ -31,6 +32,10 @@ export function toAssessmentJson(assessment: Assessment): AssessmentJson {
     timings: { ...assessment.timings },
     disclaimer,
   };
+}
+
+function toBasisJson(basis: Assessment['basis']): AssessmentJson['basis'] {
+  return basis === null ? null : { ...basis, sopInstanceUids: [...basis.sopInstanceUids] };
 }
 
 function toResourcesJson(resources: Assessment['resources']): AssessmentJson['resources'] {

@@ -30,6 +30,7 @@ export interface AssessmentRow {
   readonly refusal: Assessment['refusal'];
   readonly error: Assessment['error'];
   readonly resources: Assessment['resources'];
+  readonly basis: Assessment['basis'];
   readonly withdrawal: Assessment['withdrawal'];
   readonly supersedes: string | null;
   readonly model: Omit<Assessment['model'], 'disclaimer'> & { readonly disclaimer?: string };
@@ -43,7 +44,7 @@ export interface AssessmentRow {
 
 /** Every column, in words that both databases answer alike (a bigint comes as text from one and as a number from the other). */
 export const COLUMNS = `sequence::text, id, status, stage, progress, revision, attempt, study_id, study_instance_uid, patient_reference,
-  content_key, created_at, updated_at, prediction, flags, refusal, error, resources, withdrawal, supersedes, model, execution_provider, timings,
+  content_key, created_at, updated_at, prediction, flags, refusal, error, resources, basis, withdrawal, supersedes, model, execution_provider, timings,
   waiting_since, looks, retries, interruptions`;
 
 export function toAssessment(row: AssessmentRow): KeptAssessment {
@@ -65,6 +66,7 @@ export function toAssessment(row: AssessmentRow): KeptAssessment {
     refusal: row.refusal,
     error: row.error,
     resources: row.resources,
+    basis: row.basis,
     withdrawal: row.withdrawal,
     supersedes: row.supersedes,
     // Kept before labels were: only the shipped networks existed then.

@@ -152,11 +152,11 @@ async function shareContent(contentKey: string, assessment: KeptAssessment, part
   const underWay = others.some(({ status }) => status === 'created' || status === 'active');
   const holder = others.find(({ status }) => status === 'completed');
   if (!underWay && holder !== undefined) {
-    const { withdrawal, prediction, resources, executionProvider, flags, timings } = holder;
+    const { withdrawal, prediction, resources, basis, executionProvider, flags, timings } = holder;
     const stands = withdrawal === null && (resources !== null || operation.current().mode === 'shadow');
     if (stands && prediction !== null && executionProvider !== null) {
       const maps = await store.getMaps(holder.id);
-      const end = { kind: 'completed', prediction, resources, maps, executionProvider, flags, timings } as const;
+      const end = { kind: 'completed', prediction, resources, basis, maps, executionProvider, flags, timings } as const;
       return finish(assessment, parts, end);
     }
     // Taken back, or only kept in shadow operation: it is made anew.

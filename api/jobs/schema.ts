@@ -88,6 +88,10 @@ const MIGRATIONS: readonly string[] = [
   );
   COMMENT ON TABLE hemocast.assessment_maps IS 'Maps of completed assessments, compressed by gzip: about 0.1 MB each.';
   `,
+  `
+  ALTER TABLE hemocast.assessments ADD COLUMN basis jsonb;
+  COMMENT ON COLUMN hemocast.assessments.basis IS 'The slices read and the procedure that the hours are counted from.';
+  `,
 ];
 
 /** Any number that no one else uses as an advisory lock: two processes starting at once take turns. */

@@ -10,7 +10,7 @@ import type {
   AssessmentRecords,
   NewAssessment,
 } from '../assessment/assessment-records.ts';
-import type { ChartChanges, StudyReference } from '../assessment/ports.ts';
+import type { StudyReference } from '../assessment/ports.ts';
 import type { MapName, ResultMap, ResultMaps } from '../assessment/result-maps.ts';
 import type { Withdrawal } from '../assessment/withdrawal.ts';
 import { COLUMNS, toAssessment } from './assessment-row.ts';
@@ -132,12 +132,12 @@ export class AssessmentStore implements AssessmentRecords {
     );
   }
 
-  async listStanding(of: Pick<ChartChanges, 'studies' | 'patients'> | null): Promise<readonly KeptAssessment[]> {
+  async listStanding(of: Parameters<AssessmentRecords['listStanding']>[0]): Promise<readonly KeptAssessment[]> {
     const { rows } = await this.#database.executeSql(
       `SELECT ${COLUMNS} FROM hemocast.assessments WHERE status = 'completed' AND withdrawal IS NULL
-         AND ($1::text[] IS NULL OR study_id = ANY ($1) OR patient_reference = ANY ($2::text[]))
+         AND ($1::text[] IS NULL OR study_id = ANY ($1) OR patient_reference = ANY ($2::text[]) OR updated_at >= $3::timestamptz)
        ORDER BY hemocast.assessments.sequence`,
-      of === null ? [null, null] : [of.studies.map(({ id }) => id), [...of.patients]],
+      of === null ? [null, null, null] : [of.studies.map(({ id }) => id), [...of.patients], of.completedSince ?? null],
     );
     return rows.map(toAssessment);
   }
@@ -288,7 +288,7 @@ export class AssessmentStore implements AssessmentRecords {
       `WITH finished AS (
        UPDATE hemocast.assessments SET status = $3, stage = NULL, progress = CASE WHEN $3 = 'completed' THEN 1 ELSE progress END,
          prediction = $4::jsonb, flags = coalesce($5::jsonb, '[]'), refusal = $6::jsonb, error = $7::jsonb, resources = $8::jsonb,
-         execution_provider = $9, timings = coalesce($10::jsonb, '{}'), interruptions = 0, updated_at = now()
+         execution_provider = $9, timings = coalesce($10::jsonb, '{}'), basis = $14::jsonb, interruptions = 0, updated_at = now()
        WHERE id = $1 AND attempt = $2 AND ${OPEN} RETURNING ${COLUMNS}
        ), kept AS (
        INSERT INTO hemocast.assessment_maps (assessment_id, description, attention, difference)
@@ -309,6 +309,7 @@ export class AssessmentStore implements AssessmentRecords {
         completed?.maps ? json(describeMaps(completed.maps)) : null,
         completed?.maps?.attention.gzip ?? null,
         completed?.maps?.difference.gzip ?? null,
+        json(completed?.basis),
       ],
     );
   }

@@ -5,9 +5,12 @@ import { ChartWatch } from '../../api/assessment/chart-watch.ts';
 import type { ChartWatchParts } from '../../api/assessment/chart-watch.ts';
 import type { Eligibility } from '../../api/assessment/eligibility.ts';
 import type { Operation, OperationMode } from '../../api/assessment/operation.ts';
+import { WITHDRAWALS } from '../../api/assessment/withdrawal.ts';
+import type { WithdrawalCode } from '../../api/assessment/withdrawal.ts';
+import type { InstanceHeader } from '../../api/imaging/volume.ts';
 import type { ChartChanges, StudyRecord, StudyReference } from '../../api/assessment/ports.ts';
 import { NotFoundError, UpstreamError } from '../../api/errors.ts';
-import { writtenResources } from '../support/in-memory-hospital.ts';
+import { BASIS, writtenResources } from '../support/in-memory-hospital.ts';
 
 const study = (id: string): StudyReference => ({ resourceType: 'ImagingStudy', id });
 const signal = new AbortController().signal;
@@ -19,11 +22,15 @@ class Hospital {
   standing: Assessment[] = [];
   changes: Partial<ChartChanges> = {};
   readonly withdrawn: string[] = [];
+  readonly reasons: string[] = [];
   readonly assessed: string[] = [];
   readonly judged: string[] = [];
   readonly faults: unknown[] = [];
   eligibility: (id: string) => Eligibility = () => 'not-eligible';
   hasResult: () => boolean = () => true;
+  /** What the chart says of the procedure, and the PACS of the images, that every result rests on. */
+  thrombectomy: StudyRecord['thrombectomy'] = { reference: 'Procedure/t', endedAt: '2026-03-01T12:00:00Z' };
+  images: () => readonly string[] = () => BASIS.sopInstanceUids;
   /** What reading a study answers with instead of the study that was assessed. */
   unreadable: (id: string) => Error | undefined = () => undefined;
   /** Called when a withdrawal reaches the chart. */
@@ -36,7 +43,8 @@ class Hospital {
     this.#listener({ mode, changedAt: null, reason: null });
   }
 
-  addResult(id: string, options: { shadow?: boolean } = {}): void {
+  addResult(id: string, options: { shadow?: boolean; endedAt?: string | null } = {}): void {
+    const { endedAt = BASIS.thrombectomy!.endedAt } = options;
     const assessment = { contentKey: id, revision: 1 };
     this.standing.push({
       id: `assessment-of-${id}`,
@@ -44,6 +52,8 @@ class Hospital {
       studyInstanceUid: '2.25.1',
       patientReference: 'Patient/p',
       flags: [],
+      createdAt: new Date().toISOString(),
+      basis: { ...BASIS, thrombectomy: { ...BASIS.thrombectomy, endedAt } },
       resources: options.shadow === true ? null : writtenResources(assessment),
     } as unknown as Assessment);
   }
@@ -57,22 +67,29 @@ class Hospital {
           return {
             studyInstanceUid: '2.25.1',
             patientReference: 'Patient/p',
-            thrombectomy: { reference: 'Procedure/t' },
+            thrombectomy: this.thrombectomy,
           } as StudyRecord;
         },
         withdraw: async (order, limit) => {
           await this.onWithdraw(limit);
           this.withdrawn.push(order.study.id);
+          this.reasons.push(order.message);
         },
         findChanges: async (since) => ({ studies: [], patients: [], until: since, ...this.changes }),
         listStudies: async () => [],
+      },
+      pacs: {
+        listInstances: async () => this.images().map((sopInstanceUid) => ({ sopInstanceUid }) as InstanceHeader),
       },
       records: {
         readCursor: async (name) => this.cursors.get(name) ?? null,
         writeCursor: async (name, value) => void this.cursors.set(name, value),
         listStanding: async (of) =>
           this.standing.filter(
-            ({ study: { id } }) => of === null || of.studies.some((reference) => reference.id === id),
+            ({ study: { id }, createdAt }) =>
+              of === null ||
+              of.studies.some((reference) => reference.id === id) ||
+              createdAt > (of.completedSince ?? createdAt),
           ),
         withdraw: async (id) => {
           this.standing = this.standing.filter((assessment) => assessment.id !== id);
@@ -206,11 +223,96 @@ describe('One study that cannot be read', () => {
   });
 });
 
+describe('A forecast that counts from a thrombectomy', () => {
+  it.each<[string, string | null, StudyRecord['thrombectomy'], string | undefined]>([
+    [
+      'stands when the end is noted half an hour later',
+      '12:00',
+      { reference: 'Procedure/t', endedAt: '12:30' },
+      undefined,
+    ],
+    [
+      'stands when the same end is filed under another record',
+      '12:00',
+      { reference: 'Procedure/again', endedAt: '12:00' },
+      undefined,
+    ],
+    [
+      'is taken back when the end was two hours earlier',
+      '12:00',
+      { reference: 'Procedure/t', endedAt: '10:00' },
+      'procedure-corrected',
+    ],
+    [
+      'is taken back when another thrombectomy is the one before the CT',
+      '12:00',
+      { reference: 'Procedure/first', endedAt: '04:00' },
+      'procedure-corrected',
+    ],
+    ['is taken back when no more than its day is known', '12:00', { reference: 'Procedure/t' }, 'procedure-corrected'],
+    ['is taken back when there is none', '12:00', undefined, 'procedure-withdrawn'],
+    [
+      'but was counted from the CT, stands when the end becomes known',
+      null,
+      { reference: 'Procedure/t', endedAt: '04:00' },
+      undefined,
+    ],
+    ['but was counted from the CT, is taken back with it', null, { reference: 'Procedure/u' }, 'procedure-corrected'],
+  ])('%s', async (_, endedAt, now, code) => {
+    const onTheDay = (time: string): string => `2026-03-01T${time}:00Z`;
+    hospital.addResult('ct', { endedAt: endedAt && onTheDay(endedAt) });
+    hospital.thrombectomy = now && { ...now, ...(now.endedAt !== undefined && { endedAt: onTheDay(now.endedAt) }) };
+    await hospital.watch().look(signal);
+    expect(hospital.reasons).toEqual(code === undefined ? [] : [WITHDRAWALS[code as WithdrawalCode]]);
+  });
+});
+
+describe('The images a forecast was read from', () => {
+  beforeEach(() => hospital.addResult('ct'));
+
+  it.each<[string, () => readonly string[], boolean]>([
+    ['take it back when one is removed', () => ['2.25.11'], true],
+    ['take it back when one is replaced', () => ['2.25.11', '2.25.13'], true],
+    ['let it stand when others are added', () => ['2.25.10', '2.25.11', '2.25.12'], false],
+    ['let it stand when the archive has the whole study no longer', () => [], false],
+  ])('%s', async (_, images, isTakenBack) => {
+    hospital.images = images;
+    await hospital.watch().look(signal);
+    expect(hospital.reasons).toEqual(isTakenBack ? [WITHDRAWALS['images-corrected']] : []);
+  });
+
+  it('are looked at again when the archive was away, and a chart that takes it back needs no archive', async () => {
+    hospital.images = () => {
+      throw away;
+    };
+    await hospital.watch().look(signal);
+    expect([hospital.withdrawn, hospital.faults]).toEqual([[], [away]]);
+    hospital.images = () => [];
+    hospital.thrombectomy = undefined;
+    await hospital.watch().look(signal);
+    expect(hospital.withdrawn).toEqual(['ct']);
+  });
+});
+
+describe('A result that was still in the making when the chart changed', () => {
+  it('is judged at the first look after it was completed', async () => {
+    const watch = hospital.watch();
+    await watch.look(signal);
+    await pause(5);
+    hospital.addResult('late');
+    hospital.thrombectomy = undefined;
+    await watch.look(signal);
+    expect(hospital.withdrawn).toEqual(['late']);
+  });
+});
+
 describe('What a search cannot name', () => {
   it('a deleted study takes its result back at the next sweep, which every process begins with', async () => {
     const watch = hospital.watch();
     await watch.look(signal);
     hospital.addResult('deleted');
+    await pause(5);
+    await watch.look(signal); // it stands
     hospital.unreadable = () => gone;
     await watch.look(signal);
     expect(hospital.withdrawn).toEqual([]); // nothing changed that a search could name

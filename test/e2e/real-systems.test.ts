@@ -23,8 +23,12 @@ describeWith('Orthanc', 'A real PACS beside the sandbox EHR', () => {
   let service: ServiceProcess;
   beforeAll(async () => {
     orthanc = await startOrthanc();
-    const env = { PACS_DICOMWEB_URL: orthanc.root, API_TOKEN: token, STORE_GENERATED_IMAGE: 'true' };
-    service = await ServiceProcess.start(env);
+    service = await ServiceProcess.start({
+      PACS_DICOMWEB_URL: orthanc.root,
+      API_TOKEN: token,
+      STORE_GENERATED_IMAGE: 'true',
+      CHART_WATCH_MS: '300',
+    });
   }, 120_000);
   afterAll(async () => {
     await service.stopAndForget();
@@ -59,6 +63,15 @@ describeWith('Orthanc', 'A real PACS beside the sandbox EHR', () => {
     expect(descriptions.filter((text) => text?.startsWith('AI-GENERATED NOT ACQUIRED'))).toHaveLength(1);
     // Our own series in the study is not another content: asking again finds the same assessment.
     expect((await service.assess(study)).body.id).toBe(assessment.id);
+
+    // Rejected by the radiographer: one slice that was read is gone, and nobody tells the chart.
+    const rest = orthanc.root.replace('/dicom-web', '');
+    const query = { Level: 'Instance', Query: { SOPInstanceUID: assessment.basis!.sopInstanceUids[3] } };
+    const found = await fetch(`${rest}/tools/find`, { method: 'POST', body: JSON.stringify(query) });
+    const [instance] = (await found.json()) as string[];
+    expect((await fetch(`${rest}/instances/${instance}`, { method: 'DELETE' })).ok).toBe(true);
+    const { withdrawal } = await service.withdrawn(assessment.id);
+    expect(withdrawal).toMatchObject({ code: 'images-corrected' });
   }, 120_000);
 
   it('a study that the PACS does not hold cannot be registered', async () => {

@@ -4,7 +4,7 @@ import type { Assessment } from '../../api/assessment/assessment.ts';
 import { TransientError, UpstreamError } from '../../api/errors.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
-import { MODEL, PREDICTION } from '../support/in-memory-hospital.ts';
+import { BASIS, MODEL, PREDICTION } from '../support/in-memory-hospital.ts';
 import type { Story } from '../support/in-memory-hospital.ts';
 import { until, untilEnded } from '../support/queue-service.ts';
 
@@ -51,6 +51,7 @@ describe('/v1/assessments', () => {
       prediction: PREDICTION,
       resources: { riskAssessment: expect.stringMatching(/^RiskAssessment\//), device: 'Device/hemocast-test' },
       model: { name: MODEL.name, version: MODEL.version, sha256: MODEL.sha256 },
+      basis: BASIS,
       executionProvider: 'cpu',
       timings: { retrieving: 12, 'reading-scan': 34 },
       refusal: null,

@@ -55,7 +55,7 @@ describe('A network that never comes to an end', () => {
       const frames = syntheticHead({ matrix: 128, ...options });
       const input = { frames, identity: 'test/1', assumedPrevalence: 0.35, riskBandBounds };
       const { prediction, flags, maps, executionProvider, timings } = await reader.read(input, signal);
-      return { kind: 'completed', prediction, flags, maps, resources: null, executionProvider, timings };
+      return { kind: 'completed', prediction, flags, maps, basis: null, resources: null, executionProvider, timings };
     };
     const imagingStudy = service.hospital.addStudy({ story });
     const { body } = await request(service.app).post('/v1/assessments').send({ imagingStudy }).expect(202);

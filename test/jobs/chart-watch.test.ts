@@ -4,6 +4,7 @@ import { ChartWatch } from '../../api/assessment/chart-watch.ts';
 import type { Eligibility } from '../../api/assessment/eligibility.ts';
 import type { ChartChanges, StudyReference } from '../../api/assessment/ports.ts';
 import { describeOnEachDatabase } from '../support/databases.ts';
+import { BASIS } from '../support/in-memory-hospital.ts';
 import { startQueueService, untilEnded } from '../support/queue-service.ts';
 import type { QueueService } from '../support/queue-service.ts';
 
@@ -22,10 +23,11 @@ describeOnEachDatabase('A study that was still arriving when the service stopped
         listStudies: async () => [],
         readStudy: async (reference: StudyReference, signal: AbortSignal) => ({
           ...(await service.hospital.planStudy(reference, signal)).study,
-          thrombectomy: { reference: 'Procedure/t' },
+          thrombectomy: { reference: 'Procedure/t', endedAt: BASIS.thrombectomy!.endedAt! },
         }),
         withdraw: () => Promise.reject(new Error('nothing is taken back here')),
       },
+      pacs: { listInstances: async () => [] },
       records: service.store,
       operation: service.operation,
       trigger: {

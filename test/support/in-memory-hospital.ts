@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { AssessmentOutcome, AssessmentProgress } from '../../api/assessment/assess-study.ts';
-import type { Assessment } from '../../api/assessment/assessment.ts';
+import type { Assessment, AssessmentBasis } from '../../api/assessment/assessment.ts';
 import type {
   ModelDescription,
   ModelDocuments,
@@ -70,6 +70,12 @@ export const MAPS: ResultMaps = {
   difference: { grid, scale: 1, gzip: new Uint8Array(gzipSync(new Uint8Array(Int16Array.of(0, -40, 12, 0).buffer))) },
 };
 
+export const BASIS: AssessmentBasis = {
+  seriesInstanceUid: '2.25.1',
+  sopInstanceUids: ['2.25.11', '2.25.12'],
+  thrombectomy: { reference: 'Procedure/t', endedAt: '2026-03-01T12:00:00Z' },
+};
+
 export type Story = (
   assessment: Assessment,
   signal: AbortSignal,
@@ -100,6 +106,7 @@ export function completed(assessment: Assessment): AssessmentOutcome {
     prediction: PREDICTION,
     flags: [{ code: 'age-unknown', message: 'The age of the patient is not known; adults only are in scope.' }],
     resources: writtenResources(assessment),
+    basis: BASIS,
     maps: MAPS,
     executionProvider: 'cpu',
     timings: { retrieving: 12, 'reading-scan': 34 },

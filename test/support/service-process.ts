@@ -87,6 +87,17 @@ export class ServiceProcess {
     }
   }
 
+  /** Reads the assessment until its result was taken back. */
+  async withdrawn(id: string, timeoutMs = 30_000): Promise<AssessmentJson> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const assessment = (await (await this.fetch(`/v1/assessments/${id}`)).json()) as AssessmentJson;
+      if (assessment.withdrawal !== null) return assessment;
+      if (Date.now() > deadline) throw new Error(`It still stands after ${timeoutMs} ms.`);
+      await pause(100);
+    }
+  }
+
   /** Reads a FHIR resource or search from the sandbox EHR. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   async fhir(path: string): Promise<any> {
