@@ -1,6 +1,6 @@
 """Reads a cohort: a folder of shards, simulated (and perhaps still growing) or made from a hospital's pairs.
 
-A hospital does not know what only a simulator knows: its shards have no `aux`, `bayes` and `group`. A cohort is one or the
+A hospital does not know what only a simulator knows: its shards have no `aux`, `bayes`, `group` and `kind`. A cohort is one or the
 other, never both; `head` is then the number of the patient, because every patient is an anatomy of their own.
 """
 
@@ -21,11 +21,13 @@ from .network.config import MAP_NAMES, MATRIX, MEASURE_COUNT, SLICES
 from .network.generator import TISSUE_HU
 
 ALWAYS = ("initial", "follow_up", "label", "head", "seed")
-SIMULATED_ONLY = ("aux", "bayes", "group")
+SIMULATED_ONLY = ("aux", "bayes", "group", "kind")
 NOT_SCANNED_HU = -200
 """Inside the skull a follow-up below this was not scanned there, or holds air: nothing is to be learned from it."""
 
 GROUPS = ("none", "stain", "blood")
+KINDS = ("none", "HI", "PH")
+"""What the follow-up shows: no hemorrhage, hemorrhagic infarction (petechial), parenchymal hematoma."""
 
 
 def read_shard(path: Path) -> Dict[str, np.ndarray]:
@@ -57,8 +59,8 @@ class Cohort:
 
     `initial` int16 [24, 128, 128] HU, `follow_up` int16 HU in -20..150, `maps` uint8 [6, 24, 32, 32] (HU or 255ths),
     `inside` the packed intracranial mask; per case `measures` [6] (NaN where unknown), `label`, `bayes` (true probability),
-    `group`, `head`, `seed`.
-    `simulated`: False where `maps`, `bayes` and `group` are unknown (empty); None before the first shard.
+    `group`, `kind`, `head`, `seed`.
+    `simulated`: False where `maps`, `bayes`, `group` and `kind` are unknown (empty); None before the first shard.
     """
 
     def __init__(self, folder: str, limit: int = 0, readers: int = 0) -> None:
@@ -71,7 +73,7 @@ class Cohort:
         self.maps: List[np.ndarray] = []
         self.inside: List[np.ndarray] = []
         self.measures: List[np.ndarray] = []
-        self.scalars: Dict[str, List[float]] = {key: [] for key in ("label", "bayes", "group", "head", "seed")}
+        self.scalars: Dict[str, List[float]] = {key: [] for key in ("label", "bayes", "group", "kind", "head", "seed")}
         self.simulated: Optional[bool] = None
         self._read: Dict[str, int] = {}
         self._pool = ProcessPoolExecutor(readers, get_context("spawn")) if readers else None
@@ -84,7 +86,7 @@ class Cohort:
         return len(self.initial)
 
     def values(self, key: str) -> np.ndarray:
-        """A scalar of every case: 'label' 0/1, 'bayes' 0..1, 'group' 0..2, 'head' or 'seed'.
+        """A scalar of every case: 'label' 0/1, 'bayes' 0..1, 'group' and 'kind' 0..2 (GROUPS, KINDS), 'head' or 'seed'.
 
         CohortError for what this cohort does not know.
         """

@@ -30,6 +30,7 @@ from .evaluation_figures import (
 from .generation_figures import case_errors, summarize_cases
 from .metrics import accuracy, auc, bootstrap
 from .model_card import write_model_card
+from .network.generator import TISSUE_HU
 from .onnx_model import infer, open_session
 from .panel import choose_gallery_rows, choose_panel_rows
 from .plots import plot_decision_curve, plot_discrimination, plot_panel
@@ -41,6 +42,7 @@ FITTED = {
     "radiomics_regression": "radiomics + LR",
     "radiomics_boosting": "radiomics + boosting",
 }
+FITTED_ON_TRUTH = ("radiomics_regression_true_probability", "radiomics_boosting_true_probability")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -78,12 +80,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.train:
         train = Cohort(arguments.train, limit=arguments.train_limit).require(50)
         fitted = {"density_regression": density_regression(train, cohort), **radiomics_forecasts(train, cohort)}
+        learned = {"trainedOn": measured_on(train, date)}
         del train
     found = classification(cohort, outcome, fitted, resamples)
     threshold = metadata["ood"]["threshold"]
     baselines = baseline_blocks(cohort, outcome, found["baselines"], fitted, date, resamples)
+    for name in fitted:
+        baselines[name].update(learned)
     if not fitted:
-        baselines.update({name: not_run("no training cohort was given") for name in FITTED})
+        baselines.update({name: not_run("no training cohort was given") for name in (*FITTED, *FITTED_ON_TRUTH)})
     evaluation = {
         "disclaimer": DISCLAIMER,
         "date": date,
@@ -226,7 +231,7 @@ def generation(cohort: Cohort, outcome: Dict[str, Any], resamples: int) -> Dict[
     visible = [case for case, group in zip(errors, groups) if group == GROUPS.index("blood")]
     judged = [case for case in errors if np.isfinite(case["hemocast.mae_hot_8mm"])]
     return {
-        "target": "noise-free simulated follow-up, HU clipped to -20..100",
+        "target": "noise-free simulated follow-up, HU clipped to {:.0f}..{:.0f}".format(*TISSUE_HU),
         "cases_with_hot_region": len(judged),
         "all": summarize_cases(errors, SEED, resamples),
         "bled": summarize_cases([case for case, y in zip(errors, labels) if y == 1], SEED, resamples),

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List
 
 import numpy as np
 
-from .data import Cohort
+from .data import GROUPS, KINDS, Cohort
 from .metrics import (
     accuracy,
     auc,
@@ -21,13 +21,8 @@ from .metrics import (
     sensitivity,
     specificity,
 )
-from .network.config import MAP_NAMES, PATCH
-from .regions import VOXEL_ML
 
 SEED = 2026
-PH_BLOOD_ML = 1.0
-"""A case that bled at least this much by the true follow-up counts as parenchymal hematoma."""
-
 NET_BENEFIT_AT = 0.3
 ECE_BAR = 0.08
 FLAGGED_ENOUGH = 0.5
@@ -52,21 +47,15 @@ NOT_RUN_ABLATIONS = {
 Figure = Dict[str, float]
 
 
-def blood_ml(cohort: Cohort) -> np.ndarray:
-    """mL of true blood on the follow-up of every case, from the simulator's map [cases]."""
-    channel, cell_ml = MAP_NAMES.index("blood_follow_up"), PATCH * PATCH * VOXEL_ML
-    return np.array([float(maps[channel].sum()) / 255 * cell_ml for maps in cohort.maps])
-
-
-def bootstrapped(figure: Callable[[np.ndarray], float], count: int, resamples: int) -> Figure:
+def bootstrapped(figure: Callable[[np.ndarray], float], count: int, resamples: int, biased: bool = False) -> Figure:
     """`metrics.bootstrap` with the seed of the evaluation."""
-    return bootstrap(figure, count, SEED, resamples)
+    return bootstrap(figure, count, SEED, resamples, biased=biased)
 
 
 def forecast_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -> Dict[str, Figure]:
     """AUC, accuracy, Brier score and expected calibration error of probabilities, each {value, low, high}."""
     return {
-        name: bootstrapped(lambda i, figure=figure: figure(labels[i], forecast[i]), len(labels), resamples)
+        name: bootstrapped(lambda i, figure=figure: figure(labels[i], forecast[i]), len(labels), resamples, biased=name == "ece")
         for name, figure in FORECAST_FIGURES.items()
     }
 
@@ -145,16 +134,23 @@ def mean_figure(values: np.ndarray, resamples: int) -> Dict[str, Any]:
     return {**bootstrapped(lambda i: float(values[i].mean()), len(values), resamples), "n": len(values)}
 
 
-def picture_figures(errors: List[Dict[str, float]], ph: np.ndarray, method: str, resamples: int) -> Dict[str, Any]:
-    """How good the picture of `method` is, beside "no change" on the same cases; `ph` bool [cases]."""
+def volume_ratios(volume: np.ndarray, unchanged: np.ndarray, kinds: Dict[str, np.ndarray], resamples: int) -> Dict[str, Any]:
+    """Errors of the hyperdense volume (mL) as shares of those of "no change": over all cases, and over each kind of hemorrhage."""
+    everyone = {"volumeErrorRatio": np.ones(len(volume), bool)}
+    apart = {f"{name}VolumeErrorRatio": chosen for name, chosen in kinds.items()}
+    return {key: ratio(volume, unchanged, chosen, resamples) for key, chosen in {**everyone, **apart}.items()}
+
+
+def picture_figures(
+    errors: List[Dict[str, float]], kinds: Dict[str, np.ndarray], method: str, resamples: int
+) -> Dict[str, Any]:
+    """How good the picture of `method` is, beside "no change" on the same cases; `kinds` as `hemorrhages` finds them."""
     region = column(errors, "no_change.mae_hot_8mm")
     volume, unchanged = column(errors, f"{method}.volume_error"), column(errors, "no_change.volume_error")
-    everyone = np.ones(len(errors), bool)
     return {
         "lesionMaeRatio": ratio(column(errors, f"{method}.mae_hot_8mm"), region, np.isfinite(region), resamples),
         "ringBiasHu": mean_figure(column(errors, f"{method}.ring_bias"), resamples),
-        "volumeErrorRatio": ratio(volume, unchanged, everyone, resamples),
-        "phVolumeErrorRatio": ratio(volume, unchanged, ph, resamples),
+        **volume_ratios(volume, unchanged, kinds, resamples),
         "ssim": mean_figure(column(errors, f"{method}.ssim"), resamples),
     }
 
@@ -177,21 +173,30 @@ def measured_on(cohort: Cohort, date: str) -> Dict[str, Any]:
 def network_block(cohort: Cohort, outcome: Dict[str, Any], forecasts: Dict[str, Figure], resamples: int) -> Dict[str, Any]:
     """The network on one cohort, probability and picture; `forecasts`: its AUC, accuracy, Brier and ECE."""
     labels, errors = cohort.values("label"), outcome["errors"]
-    picture = picture_figures(errors, ph_cases(cohort), "hemocast", resamples)
+    kinds = hemorrhages(cohort)
+    picture = picture_figures(errors, kinds, "hemocast", resamples)
+    volumes = {
+        f"{name}{which}Ml": mean_figure(column(errors, key)[chosen], resamples)
+        for name, chosen in kinds.items()
+        for which, key in (("True", "true_ml"), ("Generated", "hemocast.volume_ml"))
+    }
     return {
         **forecasts,
         **calibration_figures(labels, outcome["probability"], resamples),
         **decision_figures(labels, outcome["probability"], resamples),
         "gapToCeiling": gain(labels, cohort.values("bayes"), outcome["probability"], resamples),
         **picture,
+        **volumes,
         "ssimNoChange": mean_figure(column(errors, "no_change.ssim"), resamples),
         "ssimGain": picture_gain(errors, "no_change", resamples)["ssim"],
     }
 
 
-def ph_cases(cohort: Cohort) -> np.ndarray:
-    """bool [cases]: bled, with at least 1 mL of true blood on the follow-up."""
-    return (cohort.values("label") == 1) & (blood_ml(cohort) >= PH_BLOOD_ML)
+def hemorrhages(cohort: Cohort) -> Dict[str, np.ndarray]:
+    """bool [cases] each: petechial ("hi"), parenchymal hematoma ("ph"), and those whose initial CT showed no blood ("phNew")."""
+    kind, group = cohort.values("kind"), cohort.values("group")
+    hematoma = kind == KINDS.index("PH")
+    return {"hi": kind == KINDS.index("HI"), "ph": hematoma, "phNew": hematoma & (group != GROUPS.index("blood"))}
 
 
 def baseline_blocks(
@@ -199,7 +204,7 @@ def baseline_blocks(
 ) -> Dict[str, Any]:
     """name -> figures with `hemocastGain` (paired). `measured`: figures of the forecasts as `classification` found them;
     `rivals`: the scores behind them [cases]."""
-    labels, errors, ph = cohort.values("label"), outcome["errors"], ph_cases(cohort)
+    labels, errors, kinds = cohort.values("label"), outcome["errors"], hemorrhages(cohort)
     stamp = measured_on(cohort, date)
     blocks: Dict[str, Any] = {}
     for name, figures in measured.items():
@@ -209,15 +214,13 @@ def baseline_blocks(
     for name in PICTURES:
         blocks[name] = {
             **stamp,
-            **picture_figures(errors, ph, name, resamples),
+            **picture_figures(errors, kinds, name, resamples),
             "hemocastGain": picture_gain(errors, name, resamples),
         }
     bloodless, unchanged = column(errors, "true_ml"), column(errors, "no_change.volume_error")
-    everyone = np.ones(len(errors), bool)
     blocks["no_blood_anywhere"] = {
         **stamp,
-        "volumeErrorRatio": ratio(bloodless, unchanged, everyone, resamples),
-        "phVolumeErrorRatio": ratio(bloodless, unchanged, ph, resamples),
+        **volume_ratios(bloodless, unchanged, kinds, resamples),
         "hemocastGain": {"volumeErrorMl": mean_figure(column(errors, "hemocast.volume_error") - bloodless, resamples)},
     }
     for name, reason in NOT_RUN_BASELINES.items():

@@ -22,6 +22,7 @@ from . import __version__
 from .bundle import EVALUATION_FILE, write_json
 from .checkpoint import load_start
 from .data import Cohort
+from .network.generator import TISSUE_HU
 from .regions import judged_regions
 from .site_figures import OutOfFold, site_evaluation
 from .site_folds import folds_by_patient, refuse_too_few
@@ -143,7 +144,7 @@ def forecast_held_out(start, tuned, cohort: Cohort, indices: np.ndarray, found: 
         if judged.any():
             truth = cohort.follow_up[index].astype(np.float32)[judged]
             found.error[index] = np.abs(output.generated[0].numpy()[judged] - truth).mean()
-            found.error_no_change[index] = np.abs(np.clip(image[0].numpy()[judged], -20, 100) - truth).mean()
+            found.error_no_change[index] = np.abs(np.clip(image[0].numpy()[judged], *TISSUE_HU) - truth).mean()
 
 
 @torch.no_grad()

@@ -44,7 +44,8 @@ def case_errors(image: np.ndarray, generated: np.ndarray, truth: np.ndarray, ins
         figures[f"{name}.mae_hot_8mm"] = mean_or_nan(np.abs(error)[regions.judged])
         figures[f"{name}.ring_bias"] = mean_or_nan(error[regions.ring])
         figures[f"{name}.mae_brain"] = mean_or_nan(np.abs(error)[inside])
-        figures[f"{name}.volume_error"] = abs(hyperdense_volume(picture, inside) - true_volume)
+        figures[f"{name}.volume_ml"] = hyperdense_volume(picture, inside)
+        figures[f"{name}.volume_error"] = abs(figures[f"{name}.volume_ml"] - true_volume)
         figures[f"{name}.ssim"] = float(ssim(as_tensor(picture), target, within))
     return figures
 

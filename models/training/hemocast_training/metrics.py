@@ -101,9 +101,12 @@ def calibration_line(labels: np.ndarray, probabilities: np.ndarray, fixed_slope:
 
 
 def bootstrap(
-    figure: Callable[[np.ndarray], float], count: int, seed: int, resamples: int = 1000, level: float = 0.95
+    figure: Callable[[np.ndarray], float], count: int, seed: int, resamples: int = 1000, level: float = 0.95, biased: bool = False
 ) -> Dict[str, float]:
     """{value, low, high}: `figure` of an index array, with a percentile interval over resampled cases.
+
+    biased: a resample repeats cases, so a figure that noise can only raise (a calibration error) is higher in all of them than in
+    the sample; the interval is then moved by the mean difference, not below 0.
 
     Resamples in which the figure is undefined (a single class) are drawn again; ValueError where most of them are.
     """
@@ -122,4 +125,7 @@ def bootstrap(
             values.append(value)
     tail = (1 - level) / 2 * 100
     low, high = np.percentile(values, [tail, 100 - tail])
-    return {"value": round(figure(np.arange(count)), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+    value = figure(np.arange(count))
+    if biased:
+        low, high = (max(0.0, end - (float(np.mean(values)) - value)) for end in (low, high))
+    return {"value": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4)}

@@ -184,7 +184,8 @@ def code_checksum() -> int:
 
 
 def radiomics_forecasts(train: Cohort, test: Cohort) -> Dict[str, np.ndarray]:
-    """Probabilities [cases of test] of both models, fitted on `train`; deterministic."""
+    """Probabilities [cases of test] of both models, fitted on the outcomes of `train`, and on what the network learns from, the true
+    probabilities (`..._true_probability`: every case counts as bled and as not bled, by its probability); deterministic."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV
@@ -201,4 +202,14 @@ def radiomics_forecasts(train: Cohort, test: Cohort) -> Dict[str, np.ndarray]:
         ),
     }
     seen, unseen, labels = radiomics_matrix(train), radiomics_matrix(test), train.values("label")
-    return {name: model.fit(seen, labels).predict_proba(unseen)[:, 1] for name, model in models.items()}
+    forecasts = {name: model.fit(seen, labels).predict_proba(unseen)[:, 1] for name, model in models.items()}
+    chance = train.values("bayes")
+    twice, either = np.concatenate([seen, seen]), np.repeat([1, 0], len(seen))
+    weights = np.concatenate([chance, 1 - chance])
+    search = models["radiomics_regression"][-1]
+    regression = make_pipeline(StandardScaler(), search.best_estimator_)  # its strictness was chosen on the outcomes
+    regression.fit(twice, either, logisticregression__sample_weight=weights)
+    boosting = models["radiomics_boosting"].fit(twice, either, sample_weight=weights)
+    forecasts["radiomics_regression_true_probability"] = regression.predict_proba(unseen)[:, 1]
+    forecasts["radiomics_boosting_true_probability"] = boosting.predict_proba(unseen)[:, 1]
+    return forecasts

@@ -40,6 +40,7 @@ def toy_pair(rng: np.random.Generator) -> dict:
         "label": np.uint8(severe),
         "bayes": np.float32(0.95 if severe else 0.05),
         "group": np.uint8(1),
+        "kind": np.uint8(2 if severe else 0),
     }
 
 

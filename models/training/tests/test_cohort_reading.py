@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hemocast_training.augmentation import augment
-from hemocast_training.data import Cohort, CohortError
+from hemocast_training.data import SIMULATED_ONLY, Cohort, CohortError
 from hemocast_training.intracranial import intracranial_mask
 from hemocast_training.losses import auxiliary_loss, blood_loss, generation_loss
 from hemocast_training.regions import SPACING_MM, hyperdense_volume, judged_regions
@@ -67,7 +67,7 @@ def test_simulated_and_hospital_pairs_are_not_mixed_and_a_half_known_shard_is_re
     np.savez(folder / "shard-0001.npz", **{key: arrays[key] for key in arrays if key != "bayes"})
     with pytest.raises(CohortError, match="no array 'bayes'"):
         Cohort(folder)
-    np.savez(folder / "shard-0001.npz", **{key: arrays[key] for key in arrays if key not in ("aux", "bayes", "group")})
+    np.savez(folder / "shard-0001.npz", **{key: arrays[key] for key in arrays if key not in SIMULATED_ONLY})
     with pytest.raises(CohortError, match="mixed"):
         Cohort(folder)
 

@@ -11,7 +11,7 @@ from hemocast_training import evaluate
 from hemocast_training.__main__ import main
 from hemocast_training.bundle import METADATA_FILE, MODEL_FILE, describe_file, write_json
 from hemocast_training.data import Cohort
-from hemocast_training.evaluation_figures import blood_ml, picture_figures
+from hemocast_training.evaluation_figures import forecast_figures, hemorrhages, picture_figures
 from hemocast_training.generation_figures import case_errors
 from hemocast_training.metrics import calibration_line, chance_calibration_error, net_benefit, sensitivity, specificity
 from hemocast_training.radiomics import CACHE_FILE, FEATURES, radiomics, radiomics_matrix
@@ -84,7 +84,8 @@ def test_a_network_that_knows_the_truth_gets_the_best_figures(evaluation):
 
 def test_every_rival_stands_beside_it_or_says_why_it_was_not_run(evaluation):
     baselines = evaluation["baselines"]
-    for name in ("radiomics_regression", "radiomics_boosting"):
+    for name in ("radiomics_regression", "radiomics_boosting", "radiomics_regression_true_probability"):
+        assert baselines[name]["trainedOn"]["n"] > 0
         gain = baselines[name]["hemocastGain"]["auc"]
         assert gain["value"] == pytest.approx(1 - baselines[name]["auc"]["value"], abs=2e-4) and gain["low"] >= 0
         assert baselines[name]["auc"]["value"] > 0.7  # the toy's outcome is its density
@@ -136,16 +137,23 @@ def test_cached_radiomics_belong_to_the_very_images(tmp_path):
     assert (again[0] == first[0]).all() and (again[1] != first[1]).any()
 
 
-def test_blood_in_the_maps_is_counted_in_millilitres(tmp_path):
-    cohort = Cohort(write_toy_cohort(tmp_path, 1, seed=5))
-    cohort.maps[0][:] = 0
-    cohort.maps[0][3, 10:12, 4:14, 4:14] = 255
-    assert blood_ml(cohort) == pytest.approx([2 * 10 * 10 * 6 * 6 * 5 / 1000])
+def test_kinds_of_hemorrhage_are_the_simulators_own_and_a_new_hematoma_showed_no_blood(tmp_path):
+    cohort = Cohort(write_toy_cohort(tmp_path, 4, seed=5))
+    cohort.scalars["kind"], cohort.scalars["group"] = [0, 1, 2, 2], [0, 1, 1, 2]
+    found = {name: chosen.tolist() for name, chosen in hemorrhages(cohort).items()}
+    assert found == {"hi": [False, True, False, False], "ph": [False, False, True, True], "phNew": [False, False, True, False]}
+
+
+def test_the_interval_of_a_calibration_error_is_around_it():
+    rng = np.random.default_rng(1)
+    forecast = rng.uniform(size=300)
+    found = forecast_figures((rng.uniform(size=300) < forecast).astype(int), forecast, 400)["ece"]
+    assert 0 <= found["low"] < found["value"] < found["high"]
 
 
 def test_a_ratio_without_cases_says_so(tmp_path):
     errors = [{f"no_change.{key}": 1.0 for key in ("mae_hot_8mm", "ring_bias", "volume_error", "ssim")}] * 4
-    assert "absent" in picture_figures(errors, np.zeros(4, bool), "no_change", 20)["phVolumeErrorRatio"]
+    assert "absent" in picture_figures(errors, {"ph": np.zeros(4, bool)}, "no_change", 20)["phVolumeErrorRatio"]
 
 
 def test_net_benefit_sensitivity_and_specificity_are_those_of_the_textbook():

@@ -43,7 +43,7 @@ def test_splits_never_share_a_head_and_cohorts_never_share_a_patient():
 def test_hemorrhage_is_likelier_the_worse_the_staining_looks():
     assert probability(STAIN, 0.0) == 0.5
     assert probability(STAIN, -1.0) == pytest.approx(1 / (1 + np.exp(3.5)))
-    assert probability(BLOOD, None) == 0.99 and probability(NONE, None) == probability(STAIN, None) == 0.04
+    assert probability(BLOOD, None) == 1 and probability(NONE, None) == probability(STAIN, None) == 0.04
     assert severity(np.zeros(6)) == pytest.approx(-SHIFT)
     for index in range(6):
         assert severity(np.eye(6)[index]) > severity(np.zeros(6))

@@ -1,6 +1,6 @@
 """The `simulate` command: a cohort of pairs as shards of .npz plus cohort.json; resumable, one process per --workers.
 
-A shard holds, for n pairs: initial, follow_up int16 [n, 24, 128, 128] HU; aux uint8 [n, 6, 24, 32, 32]; label, group
+A shard holds, for n pairs: initial, follow_up int16 [n, 24, 128, 128] HU; aux uint8 [n, 6, 24, 32, 32]; label, group, kind
 uint8 [n]; bayes float32 [n]; measures float32 [n, 6]; hours float32 [n]; head int16 [n]; seed int64 [n]; and
 `recipe`, a string. Meaning and units: docs/simulator.md.
 """
@@ -24,7 +24,7 @@ from tqdm import tqdm
 from .. import DISCLAIMER, __version__
 from ..anatomy import load_head
 from ..labels import HEADS
-from .pair import simulate_pair
+from .pair import OUTCOME_KINDS, simulate_pair
 from .patient import ALL_COMERS_MIX, CASE_MIX
 from .severity import MEASURES
 from .shifts import SHIFTS
@@ -100,6 +100,7 @@ def make_shard(recipe: Recipe, seeds: list[int]) -> dict[str, np.ndarray]:
                 "label": np.uint8(outcome.label),
                 "bayes": np.float32(outcome.probability),
                 "group": np.uint8(outcome.group),
+                "kind": np.uint8(OUTCOME_KINDS.index(outcome.kind)),
                 "measures": (unseen if outcome.measures is None else outcome.measures).astype(np.float32),
                 "hours": np.float32(case.patient.hours),
                 "head": np.int16(number),
@@ -207,7 +208,7 @@ def add_parser(subparsers) -> None:
     """`simulate`."""
     parser = subparsers.add_parser("simulate", help="simulate a cohort of scan pairs")
     add_anatomy_arguments(parser)
-    parser.add_argument("--split", choices=[*HEADS, "all"], required=True)
+    parser.add_argument("--split", choices=[*HEADS, "all"], default="train", help="which heads")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--count", type=int, required=True, help="number of pairs (for each split when --split all)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards (a folder per split when --split all)")

@@ -30,10 +30,13 @@ GREY_EDEMA = 0.2  # grey matter darkens by this share more than white matter
 LOWEST_CALVARIUM_MM = -60.0  # the centring rule looks at the uppermost 100 mm only
 MODEL_VOXEL_ML = float(np.prod(GRID_SPACING_MM)) / 1000.0
 
+OUTCOME_KINDS = ("none", "HI", "PH")
+"""No hemorrhage, hemorrhagic infarction (petechial), parenchymal hematoma."""
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What happens within 72 h. kind: "none", "HI" (petechial) or "PH" (parenchymal hematoma).
+    """What happens within 72 h. kind: one of OUTCOME_KINDS.
 
     group: what the initial scan shows; staining too faint or too small to see counts as no hyperdensity.
     severity, measures: of visible staining without blood, standardised (severity.py); None elsewhere.

@@ -15,7 +15,7 @@ import numpy as np
 from .patient import BLOOD, NONE, STAIN
 
 B = 3.5
-P_BLOOD_VISIBLE = 0.99
+P_BLOOD_VISIBLE = 1.0
 P_NO_HYPERDENSITY = 0.04
 
 MEASURES = ("mean_hu", "volume", "evenness", "ganglia_share", "edema_load", "peak_hu")
