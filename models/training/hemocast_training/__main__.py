@@ -15,6 +15,7 @@ COMMANDS = {
     "sandbox-patients": "hemocast_training.sandbox_patients",
     "train": "hemocast_training.train",
     "ablate": "hemocast_training.ablate",
+    "conditional": "hemocast_training.conditional",
     "evaluate": "hemocast_training.evaluate",
     "prepare": "hemocast_training.prepare",
     "finetune": "hemocast_training.finetune",
