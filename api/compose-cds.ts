@@ -5,6 +5,7 @@ import { requestAssessment } from './assessment/request-assessment.ts';
 import type { RequestParts } from './assessment/request-assessment.ts';
 import { CdsClientVerifier } from './authorization/cds-client.ts';
 import type { CdsClientRegistration } from './authorization/cds-client.ts';
+import { BeginFaults } from './cds/begin-faults.ts';
 import type { Egress, EgressSystem } from './egress/egress.ts';
 import { searchChart } from './ehr/chart-search.ts';
 import { findEligibleStudy } from './ehr/eligible-study.ts';
@@ -34,8 +35,12 @@ export interface CdsComposition {
 export function composeCds(parts: CdsComposition): CdsParts {
   const { database, egress, requestParts, operation, log, publicUrl, ehr, clients } = parts;
   const ownFhirServers = spellings(ehr, publicUrl);
+  const faults = new BeginFaults();
   const background = new BackgroundRequests(
-    (study) => requestAssessment(study, 'automatic', requestParts, AbortSignal.timeout(PLAN_TIMEOUT_MS)),
+    (study) =>
+      faults.watch(study, () =>
+        requestAssessment(study, 'automatic', requestParts, AbortSignal.timeout(PLAN_TIMEOUT_MS)),
+      ),
     (error) => log.warn('a study named by a hook could not be requested', { system: 'ehr' }, error),
   );
   const feedback = new FeedbackStore(database);
@@ -51,6 +56,7 @@ export function composeCds(parts: CdsComposition): CdsParts {
       },
       findEligibleStudy,
       requestInBackground: (study) => background.add(study),
+      beginFault: (study) => faults.of(study),
       mode: () => operation.current().mode,
       publicUrl: () => publicUrl,
       disclaimer: () => requestParts.describeModel().disclaimer,

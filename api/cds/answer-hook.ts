@@ -11,8 +11,9 @@ import { readChartForecasts, readChartObservation } from './chart-forecasts.ts';
 import type { HookCall } from './hook-call.ts';
 import { findOrder } from './orders.ts';
 import { choosePatientState } from './patient-state.ts';
-import type { Evidence, PatientState } from './patient-state.ts';
-import { isPatient, readPrefetch } from './prefetch.ts';
+import type { BeginFault, Evidence, PatientState } from './patient-state.ts';
+import { readPrefetch } from './prefetch.ts';
+import { isPatient } from './reference.ts';
 import type { PrefetchKey } from './services.ts';
 
 export interface ChartSearch {
@@ -35,6 +36,8 @@ export interface HookParts {
   ): string | undefined;
   /** Asks for the assessment and returns at once. */
   requestInBackground(study: StudyReference): void;
+  /** Why nothing began when it was last asked for; undefined where that is not known to have failed. */
+  beginFault(study: StudyReference): BeginFault | undefined;
   mode(): OperationMode;
   publicUrl(): string;
   /** The label of the network in use. */
@@ -73,12 +76,10 @@ export async function answerHook(call: HookCall, isOwnEhr: boolean, parts: HookP
   const order = findOrder(call);
   if (call.hook !== 'patient-view' && order === undefined) return { cards: [], state: 'irrelevant' };
 
-  const state = choosePatientState(await gatherEvidence(call, isOwnEhr, parts));
-  if (state.kind === 'unknown') throw new PrefetchMissingError();
-  if (state.kind === 'unassessed') {
-    if (!isOwnEhr) return { cards: [], state: 'none' }; // its images are out of our reach
-    parts.requestInBackground(parseStudyReference(state.study));
-  }
+  const found = choosePatientState(await gatherEvidence(call, isOwnEhr, parts));
+  if (found.kind === 'unknown') throw new PrefetchMissingError();
+  if (found.kind === 'unassessed' && !isOwnEhr) return { cards: [], state: 'none' }; // its images are out of our reach
+  const state = found.kind === 'unassessed' ? askFor(found.study, parts) : found;
   const { hook, hookInstance } = call;
   const card =
     mode === 'shadow'
@@ -91,6 +92,14 @@ export async function answerHook(call: HookCall, isOwnEhr: boolean, parts: HookP
           disclaimer: parts.disclaimer(),
         });
   return { cards: card === undefined ? [] : [card], state: state.kind };
+}
+
+/** Asks for the assessment of a study that nobody has asked for, or for which nothing came of it. */
+function askFor(study: string, parts: HookParts): PatientState {
+  const reference = parseStudyReference(study);
+  const fault = parts.beginFault(reference);
+  parts.requestInBackground(reference);
+  return fault === undefined ? { kind: 'unassessed', study } : { kind: 'not-begun', study, fault };
 }
 
 async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookParts): Promise<Evidence> {

@@ -64,6 +64,7 @@ function isWorthShowing(state: Shown, { hook, order }: CardSetting): boolean {
     case 'pending':
     case 'unassessed':
       return hook === 'patient-view' || isDrug;
+    case 'not-begun':
     case 'refused':
     case 'failed':
       return signsDrug;
@@ -99,7 +100,22 @@ const WORDS: { readonly [K in Shown['kind']]: (state: Extract<Shown, { kind: K }
         : 'The first CT after the thrombectomy is being read. The result appears in the app, and here at the next step.',
     ],
   }),
-  unassessed: (_state, setting) => WORDS.pending({ kind: 'pending', study: '', waitsForImages: false }, setting),
+  unassessed: () => ({
+    summary: 'Forecast of hemorrhage after thrombectomy: not ready yet, it has been asked for',
+    detail: [
+      'The forecast from the first CT after the thrombectomy has been asked for. If it can be made, it appears in the app, and here at a later step.',
+    ],
+  }),
+  'not-begun': ({ fault }) => {
+    const why =
+      fault === null ? 'a technical fault.' : `${escapeMarkdown(fault.message)} (${escapeMarkdown(fault.code)})`;
+    return {
+      summary: 'No forecast of hemorrhage: reading the first CT after the thrombectomy could not be started',
+      detail: [
+        `Why: ${why} It is tried again at a later step, and can be in the app. The absence of a forecast says nothing about the risk.`,
+      ],
+    };
+  },
   refused: ({ refusal }) => ({
     summary: 'No forecast of hemorrhage: the first CT after the thrombectomy cannot be read',
     detail: [
@@ -122,18 +138,27 @@ function frequency({ probability, assumedPrevalence }: Forecast): string {
   return `Of 100 such patients, about ${Math.round(probability * 100)} would bleed${base}.`;
 }
 
-function facts({ measurements, flags, model }: Forecast, windowEnd: string | null): string[] {
+function facts(forecast: Forecast, windowEnd: string | null): string[] {
+  const { measurements, flags, model } = forecast;
   const more = flags.length - MOST_FLAGS;
   return [
     ...(measurements === null ? [] : [`- Measured on the first CT: ${measured(measurements)}`]),
     ...(windowEnd === null ? [] : [`- Forecast until ${inWords(windowEnd)}`]),
     ...flags.slice(0, MOST_FLAGS).map(({ message }) => `- Limit: ${escapeMarkdown(message)}`),
-    ...(more > 0 ? [`- ${more} more ${more === 1 ? 'limit' : 'limits'} in the app`] : []),
+    ...(more > 0
+      ? [`- ${more} more ${more === 1 ? 'limit' : 'limits'} in ${isInApp(forecast) ? 'the app' : 'the Observation'}`]
+      : []),
     ...(flags.some(({ code }) => code === CONTRAST_FLAG)
       ? []
       : ['- Leftover contrast can look like blood on the first CT.']),
     ...(model === null ? [] : [`- Model ${escapeMarkdown(model)}`]),
+    ...(isInApp(forecast) ? [] : ['- This chart keeps the forecast as an Observation, which the app does not show.']),
   ];
+}
+
+/** The app reads RiskAssessments only. */
+function isInApp({ reference }: Forecast): boolean {
+  return reference.startsWith('RiskAssessment/');
 }
 
 function measured({ hyperdenseVolumeMl, maxHu, meanHu, side }: Measurements): string {
@@ -168,11 +193,10 @@ function inform(order: OrderConcept | undefined): string {
 }
 
 function toAppLink(state: Shown, publicUrl: string): CardLink {
-  const context =
-    state.kind === 'result'
-      ? { riskAssessment: state.forecast.reference, imagingStudy: state.forecast.study }
-      : { imagingStudy: state.study };
-  const label = state.kind === 'result' ? 'Show the scan and the forecast in hemocast' : 'Open hemocast';
+  const imagingStudy = state.kind === 'result' ? state.forecast.study : state.study;
+  const shown = state.kind === 'result' && isInApp(state.forecast) ? state.forecast.reference : undefined;
+  const context = shown === undefined ? { imagingStudy } : { riskAssessment: shown, imagingStudy };
+  const label = shown === undefined ? 'Open hemocast' : 'Show the scan and the forecast in hemocast';
   return { label, url: `${publicUrl}/app/launch.html`, type: 'smart', appContext: JSON.stringify(context) };
 }
 

@@ -2,7 +2,7 @@
 import type { Observation, RiskAssessment } from '@medplum/fhirtypes';
 import type { RiskBand } from '../prediction/prediction.ts';
 import type { Forecast } from './forecast.ts';
-import { isPatient } from './prefetch.ts';
+import { isPatient } from './reference.ts';
 
 const NAMESPACE = 'https://hemocast.example/fhir';
 const OUR_IDENTIFIER = `${NAMESPACE}/resource-identifier`;

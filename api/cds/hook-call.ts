@@ -16,7 +16,13 @@ export interface HookCall {
   /** Orders the decision is about: the selected ones in order-select, all of them in order-sign, none in patient-view. */
   readonly orders: readonly Resource[];
   /** Every draft order of the call: medications may stand beside the orders that name them. */
-  readonly draftOrders: readonly Resource[];
+  readonly draftOrders: readonly DraftEntry[];
+}
+
+/** An entry of the Bundle of draft orders. */
+export interface DraftEntry {
+  readonly resource: Resource;
+  readonly fullUrl?: unknown;
 }
 
 const ID = /^[A-Za-z0-9\-.]{1,64}$/;
@@ -62,9 +68,10 @@ export function readHookCall(body: unknown, hooks: readonly HookName[]): HookCal
     throw new InvalidRequestError('hook-request-invalid', `The hook cannot be answered: ${problems.join('; ')}.`);
   }
 
-  const draftOrders = isOrderHook ? resourcesOf(asFields(context.draftOrders)) : [];
-  const orders =
-    hook === 'order-select' ? draftOrders.filter((order) => isSelected(order, selections as string[])) : draftOrders;
+  const draftOrders = isOrderHook ? entriesOf(asFields(context.draftOrders)) : [];
+  const orders = draftOrders
+    .map(({ resource }) => resource)
+    .filter((order) => hook !== 'order-select' || isSelected(order, selections as string[]));
   return {
     hook,
     hookInstance: call.hookInstance as string,
@@ -82,11 +89,11 @@ function isSelected({ resourceType, id }: Resource, selections: readonly string[
   return id !== undefined && (selections.includes(`${resourceType}/${id}`) || selections.includes(id));
 }
 
-function resourcesOf(bundle: Fields | undefined): readonly Resource[] {
+function entriesOf(bundle: Fields | undefined): readonly DraftEntry[] {
   if (!Array.isArray(bundle?.entry)) return [];
-  return bundle.entry
-    .map((entry: unknown) => asFields(asFields(entry)?.resource))
-    .filter((resource) => isText(resource?.resourceType)) as unknown as Resource[];
+  return bundle.entry.filter((entry: unknown): entry is DraftEntry =>
+    isText(asFields(asFields(entry)?.resource)?.resourceType),
+  );
 }
 
 function asFields(value: unknown): Fields | undefined {

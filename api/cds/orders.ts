@@ -1,30 +1,48 @@
 /** Which of the orders in a hook's context a forecast of hemorrhage matters to. */
 import type { CodeableConcept, Coding, MedicationRequest, Resource, ServiceRequest } from '@medplum/fhirtypes';
-import type { HookCall } from './hook-call.ts';
-import { isPatient } from './prefetch.ts';
+import type { DraftEntry, HookCall } from './hook-call.ts';
+import { isPatient, isReferenceTo } from './reference.ts';
 import { findDrugsByName, findOrderConcept, isOtherUse } from './value-sets.ts';
 import type { OrderConcept, OrderKind } from './value-sets.ts';
 
 /** What a card speaks of where several orders matter: the one with the most at stake. */
 const BY_STAKE: readonly OrderKind[] = ['thrombolysis', 'antithrombotic', 'head-ct'];
 
+/**
+ * Orders that nobody is to carry out any more (http://hl7.org/fhir/R4/valueset-medicationrequest-status.html and
+ * valueset-request-status.html). One on hold, or of unknown status, may still be.
+ */
+const ENDED: ReadonlySet<unknown> = new Set(['stopped', 'cancelled', 'revoked', 'completed', 'entered-in-error']);
+
 /** The order that matters most, or undefined. Orders for another patient are not read: the hook is about one. */
 export function findOrder({ orders, draftOrders, patientId }: HookCall): OrderConcept | undefined {
   const found = orders
-    .filter((order) => isPatient((order as MedicationRequest).subject?.reference, patientId))
+    .filter(isRequest)
+    .filter((order) => isToBeDone(order) && isPatient(order.subject?.reference, patientId))
     .flatMap((order) => conceptsOf(order, draftOrders));
   return BY_STAKE.map((kind) => found.find((concept) => concept.kind === kind)).find(
     (concept) => concept !== undefined,
   );
 }
 
+type Request = MedicationRequest | ServiceRequest;
+
+function isRequest(order: Resource): order is Request {
+  return order.resourceType === 'MedicationRequest' || order.resourceType === 'ServiceRequest';
+}
+
+/** `doNotPerform` asks for the opposite: that the drug is not given, the CT not taken. */
+function isToBeDone({ doNotPerform, status }: Request): boolean {
+  return doNotPerform !== true && !ENDED.has(status);
+}
+
 /** By code; a medication whose codes say nothing, by its name: silence would be worse than a card about the right drug. */
-function conceptsOf(order: Resource, draftOrders: readonly Resource[]): readonly OrderConcept[] {
-  if (order.resourceType === 'ServiceRequest') return conceptsByCode(codingsOf((order as ServiceRequest).code));
-  if (order.resourceType !== 'MedicationRequest') return [];
+function conceptsOf(order: Request, draftOrders: readonly DraftEntry[]): readonly OrderConcept[] {
+  if (order.resourceType === 'ServiceRequest') return conceptsByCode(codingsOf(order.code));
   const medication = medicationOf(order, draftOrders);
   const codings = codingsOf(medication);
-  const name = [medication?.text, ...codings.map(({ display }) => display)].filter(isText).join('; ').slice(0, 1000);
+  const names = [medication?.text, ...codings.map(({ display }) => display), order.medicationReference?.display];
+  const name = names.filter(isText).join('; ').slice(0, 1000);
   const byCode = conceptsByCode(codings);
   return byCode.length > 0 ? byCode.filter((concept) => !isOtherUse(concept, name)) : findDrugsByName(name);
 }
@@ -35,13 +53,17 @@ function conceptsByCode(codings: readonly Coding[]): readonly OrderConcept[] {
   );
 }
 
-function medicationOf(order: MedicationRequest, draftOrders: readonly Resource[]): CodeableConcept | undefined {
+/** Contained, or beside the order: by the fullUrl of its entry or by type and id (http://hl7.org/fhir/R4/bundle.html#references). */
+function medicationOf(order: MedicationRequest, draftOrders: readonly DraftEntry[]): CodeableConcept | undefined {
   const { medicationCodeableConcept, medicationReference, contained } = order;
-  if (medicationCodeableConcept !== undefined) return medicationCodeableConcept;
-  const reference = medicationReference?.reference ?? '';
-  const medication = reference.startsWith('#')
-    ? (Array.isArray(contained) ? contained : []).find(({ id }) => `#${id}` === reference)
-    : draftOrders.find(({ resourceType, id }) => resourceType === 'Medication' && reference === `Medication/${id}`);
+  const reference: unknown = medicationReference?.reference;
+  if (medicationCodeableConcept !== undefined || !isText(reference)) return medicationCodeableConcept;
+  const inside = (Array.isArray(contained) ? contained : []).find((one) => reference === `#${one?.id}`);
+  const beside = draftOrders.find(
+    ({ resource: { resourceType, id }, fullUrl }) =>
+      resourceType === 'Medication' && (reference === fullUrl || isReferenceTo(reference, resourceType, id)),
+  );
+  const medication = inside ?? beside?.resource;
   return medication?.resourceType === 'Medication' ? medication.code : undefined;
 }
 

@@ -13,9 +13,14 @@ export type PatientState =
   | { readonly kind: 'failed'; readonly study: string }
   /** An eligible study that nobody has asked for yet. */
   | { readonly kind: 'unassessed'; readonly study: string }
+  /** It was asked for, and not even begun: the records know nothing of it. */
+  | { readonly kind: 'not-begun'; readonly study: string; readonly fault: BeginFault }
   | { readonly kind: 'none' }
   /** The chart could not be asked whether the result still stands. */
   | { readonly kind: 'unknown' };
+
+/** Why an assessment could not be begun; null where the fault is none of the named ones (api/errors.ts). */
+export type BeginFault = { readonly code: string; readonly message: string } | null;
 
 export interface Evidence {
   /** Of this patient, newest first. */

@@ -54,11 +54,3 @@ function isResource(value: unknown): value is Resource {
 function hasError({ issue }: OperationOutcome): boolean {
   return !Array.isArray(issue) || issue.some(({ severity }) => severity === 'error' || severity === 'fatal');
 }
-
-/** Whether a reference names this patient: "Patient/<id>", also with a version or below any base. */
-export function isPatient(reference: unknown, patientId: string): boolean {
-  if (typeof reference !== 'string') return false;
-  return (
-    /(?:^|\/)Patient\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/.exec(reference)?.[1] === patientId
-  );
-}

@@ -32,6 +32,11 @@ const STATES: Readonly<Record<string, PatientState>> = {
   low: result({ band: 'low', probability: 0.06 }),
   pending: { kind: 'pending', study: 'ImagingStudy/s1', waitsForImages: false },
   unassessed: { kind: 'unassessed', study: 'ImagingStudy/s1' },
+  'not begun': {
+    kind: 'not-begun',
+    study: 'ImagingStudy/s1',
+    fault: { code: 'queue-full', message: 'Too many assessments are waiting.' },
+  },
   refused: {
     kind: 'refused',
     study: 'ImagingStudy/s1',
@@ -66,6 +71,7 @@ describe('A card', () => {
     ['low', [o, o, o, o, i, i, o]],
     ['pending', [i, i, i, o, i, i, o]],
     ['unassessed', [i, i, i, o, i, i, o]],
+    ['not begun', [o, o, o, o, i, i, o]],
     ['refused', [o, o, o, o, i, i, o]],
     ['failed', [o, o, o, o, i, i, o]],
     ['none', [o, o, o, o, o, o, o]],
@@ -111,6 +117,28 @@ describe('A card', () => {
     expect(detail(result({ label }))).toContain(`_${label}_`);
     expect(detail(result({ label }))).not.toContain(MODEL.disclaimer);
     expect(detail(result({ label: null }))).toContain(`_${MODEL.disclaimer}_`);
+  });
+
+  it('says that an assessment is under way only of one that is', () => {
+    const words = (name: string): string => {
+      const { summary, detail } = cardOf(STATES[name], 'order-sign', ORDERS.antithrombotic)!;
+      return `${summary} ${detail}`;
+    };
+    expect(words('pending')).toContain('is being read');
+    for (const name of ['unassessed', 'not begun', 'failed']) expect(words(name)).not.toMatch(/is being|follow it/);
+    expect(words('not begun')).toContain('Why: Too many assessments are waiting. (queue-full)');
+  });
+
+  it('says so where the chart keeps the forecast as an Observation, and leads the app to no result', () => {
+    const flags = ['a', 'b', 'c', 'd'].map((code) => ({ code, message: code }));
+    const { detail, links } = cardOf(result({ reference: 'Observation/o1', flags }), 'patient-view')!;
+    expect(detail).toContain('This chart keeps the forecast as an Observation, which the app does not show.');
+    expect(detail).toContain('1 more limit in the Observation');
+    expect(links[0].label).toBe('Open hemocast');
+    expect(JSON.parse(links[0].appContext)).toEqual({ imagingStudy: 'ImagingStudy/s1' });
+    const other = cardOf(STATES.high, 'patient-view')!;
+    expect(other.detail).not.toContain('Observation');
+    expect(JSON.parse(other.links[0].appContext)).toHaveProperty('riskAssessment', 'RiskAssessment/r1');
   });
 
   it('never rounds a small risk to none or a large one to certainty', () => {
@@ -193,6 +221,7 @@ describe('Text from elsewhere', () => {
       const states: PatientState[] = [
         { kind: 'result', forecast: { ...FORECAST, model: payload, flags }, windowEnd: payload },
         { kind: 'refused', study: 'ImagingStudy/s1', refusal: { code: 'not-a-head', message: payload, details: {} } },
+        { kind: 'not-begun', study: 'ImagingStudy/s1', fault: { code: 'x', message: payload } },
       ];
       for (const state of states) {
         const card = cardOf(state, 'order-sign', ORDERS.antithrombotic)!;

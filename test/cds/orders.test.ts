@@ -1,6 +1,7 @@
 /** Which orders a card may stand beside: the right drug is never missed for want of a code, and no other order is bothered. */
-import type { MedicationRequest, Resource } from '@medplum/fhirtypes';
+import type { Medication, MedicationRequest, Resource, ServiceRequest } from '@medplum/fhirtypes';
 import { describe, expect, it } from '@jest/globals';
+import type { DraftEntry } from '../../api/cds/hook-call.ts';
 import { findOrder } from '../../api/cds/orders.ts';
 import { findOrderConcept } from '../../api/cds/value-sets.ts';
 
@@ -18,8 +19,8 @@ const orderFor = (medication: Partial<MedicationRequest>): Resource => ({
   ...medication,
 });
 const call = { hook: 'order-sign', hookInstance: 'h', patientId: 'ana' } as const;
-const find = (order: Resource, draftOrders: readonly Resource[] = [order]) =>
-  findOrder({ ...call, orders: [order], draftOrders });
+const find = (order: Resource, ...beside: readonly DraftEntry[]) =>
+  findOrder({ ...call, orders: [order], draftOrders: [{ resource: order }, ...beside] });
 const findNamed = (text: string) => find(orderFor({ medicationCodeableConcept: { text } }));
 
 describe('An order known by its code', () => {
@@ -130,6 +131,38 @@ describe('A medication whose code is not known', () => {
     ['aspirin-dipyridamole 25-200 mg', 'antithrombotic', 'aspirin'],
     ['acetaminophen 250 MG / aspirin 250 MG / caffeine 65 MG Oral Tablet', 'antithrombotic', 'aspirin'],
     ['Tenecteplase 25 mg', 'thrombolysis', 'tenecteplase'],
+    ['No aspirin allergy: aspirin 81 mg', 'antithrombotic', 'aspirin'],
+    ['Aspirin allergy: clopidogrel 75 mg', 'antithrombotic', 'clopidogrel'],
+    ['Stop apixaban tonight, restart apixaban on day 3', 'antithrombotic', 'apixaban'],
+    ['Phenprocoumon 3 mg', 'antithrombotic', 'phenprocoumon'],
+    ['Acenocoumarol 1 mg', 'antithrombotic', 'acenocoumarol'],
+    ['Nadroparin calcium 3,800 IU', 'antithrombotic', 'nadroparin'],
+    ['Tinzaparin 4,500 units', 'antithrombotic', 'tinzaparin'],
+    ['Cilostazol 100 mg', 'antithrombotic', 'cilostazol'],
+    ['Abciximab bolus', 'antithrombotic', 'abciximab'],
+    ['Reteplase 10 units', 'thrombolysis', 'reteplase'],
+    ['Urokinase, intra-arterial', 'thrombolysis', 'urokinase'],
+    ['Lovenox 40 mg', 'antithrombotic', 'enoxaparin'],
+    ['Clexane 40 mg', 'antithrombotic', 'enoxaparin'],
+    ['Eliquis 5 mg', 'antithrombotic', 'apixaban'],
+    ['XARELTO 20 mg', 'antithrombotic', 'rivaroxaban'],
+    ['Pradaxa 150 mg', 'antithrombotic', 'dabigatran'],
+    ['Savaysa 60 mg', 'antithrombotic', 'edoxaban'],
+    ['Lixiana 60 mg', 'antithrombotic', 'edoxaban'],
+    ['Plavix 75 mg', 'antithrombotic', 'clopidogrel'],
+    ['Brilinta 90 mg', 'antithrombotic', 'ticagrelor'],
+    ['Brilique 90 mg', 'antithrombotic', 'ticagrelor'],
+    ['Efient 10 mg', 'antithrombotic', 'prasugrel'],
+    ['Coumadin 5 mg', 'antithrombotic', 'warfarin'],
+    ['Marcumar', 'antithrombotic', 'phenprocoumon'],
+    ['ReoPro', 'antithrombotic', 'abciximab'],
+    ['Aggrastat infusion', 'antithrombotic', 'tirofiban'],
+    ['Integrilin infusion', 'antithrombotic', 'eptifibatide'],
+    ['TNK 25 mg IV push', 'thrombolysis', 'tenecteplase'],
+    ['TNKase', 'thrombolysis', 'tenecteplase'],
+    ['Metalyse 5,000 units', 'thrombolysis', 'tenecteplase'],
+    ['Activase 0.9 mg/kg', 'thrombolysis', 'alteplase'],
+    ['Actilyse 50 mg', 'thrombolysis', 'alteplase'],
   ])('counts where it is called "%s"', (text, kind, name) => {
     expect(findNamed(text)).toEqual({ kind, name });
   });
@@ -141,6 +174,12 @@ describe('A medication whose code is not known', () => {
     'Heparin 1000 UNT/GM topical gel',
     'Heparinoid cream',
     'Alteplase 2 MG Injection [Cathflo]',
+    'Cathflo Activase',
+    'Activase 2 mg, dwell 30 min',
+    'Urokinase 5,000 units, catheter lock',
+    'Tenecteplase for catheter clearance',
+    'Hold Eliquis',
+    'Aspirin allergy: acetaminophen 500 mg',
     'Idarucizumab (dabigatran reversal)',
     'Protamine, heparin antidote',
     'Non-aspirin pain reliever 325 mg',
@@ -153,16 +192,85 @@ describe('A medication whose code is not known', () => {
     expect(findNamed(text)).toBeUndefined();
   });
 
-  it('counts by the display of a local code, also in a medication beside the order', () => {
-    const code = { coding: [{ system: 'urn:hospital:formulary', code: 'X17', display: 'Prasugrel 10 mg tablet' }] };
-    const order = orderFor({ medicationReference: { reference: 'Medication/m1' } });
-    expect(find(order, [order, { resourceType: 'Medication', id: 'm1', code }])?.name).toBe('prasugrel');
-    expect(find(order)).toBeUndefined();
+  it('counts by the display of a local code', () => {
+    const coding = [{ system: 'urn:hospital:formulary', code: 'X17', display: 'Prasugrel 10 mg tablet' }];
+    expect(find(orderFor({ medicationCodeableConcept: { coding } }))?.name).toBe('prasugrel');
   });
 
   it('counts for the most at stake where it holds two drugs', () => {
     expect(findNamed('Aspirin after alteplase')?.name).toBe('alteplase');
   });
+});
+
+describe('A medication that the order refers to', () => {
+  const medication: Medication = { resourceType: 'Medication', id: 'm1', code: { text: 'Prasugrel 10 mg tablet' } };
+  const orderOf = (reference: string, more: Partial<MedicationRequest> = {}) =>
+    orderFor({ id: 'm1', medicationReference: { reference }, ...more });
+
+  it.each([
+    ['Medication/m1', {}],
+    ['Medication/m1/_history/1', {}],
+    ['https://ehr.example/fhir/Medication/m1', {}],
+    ['https://ehr.example/fhir/Medication/m1/_history/1', {}],
+    ['urn:uuid:8a3b6f1e-5f0c-4a34-9c53-6b8a0f6d2a11', { fullUrl: 'urn:uuid:8a3b6f1e-5f0c-4a34-9c53-6b8a0f6d2a11' }],
+  ])('is found beside it by %s', (reference, entry) => {
+    expect(find(orderOf(reference), { resource: medication, ...entry })?.name).toBe('prasugrel');
+    expect(find(orderOf(reference))).toBeUndefined();
+  });
+
+  it('is found within it', () => {
+    expect(find(orderOf('#m1', { contained: [medication] }))?.name).toBe('prasugrel');
+    expect(find(orderOf('#m2', { contained: [medication] }))).toBeUndefined();
+  });
+
+  it('is another one where id or type differ', () => {
+    for (const reference of ['Medication/m2', 'Substance/m1', 'Medication/m1/x', 'm1']) {
+      expect(find(orderOf(reference), { resource: medication })).toBeUndefined();
+    }
+  });
+
+  it('counts by the display of the reference where it did not come along', () => {
+    const display = 'Eliquis 5 mg tablet';
+    const referring = (medicationReference: object) => find(orderFor({ medicationReference }))?.name;
+    expect(referring({ reference: 'https://ehr.example/fhir/Medication/m9', display })).toBe('apixaban');
+    expect(referring({ identifier: { value: 'X17' }, display })).toBe('apixaban');
+    expect(referring({ display: 'Labetalol 10 mg' })).toBeUndefined();
+  });
+});
+
+describe('An order that is not to be carried out', () => {
+  const aspirin = (changes: object) =>
+    find({ ...orderFor({ medicationCodeableConcept: { text: 'Aspirin' } }), ...changes });
+  const headCt = (changes: object) =>
+    find({
+      resourceType: 'ServiceRequest',
+      status: 'draft',
+      intent: 'order',
+      subject: { reference: 'Patient/ana' },
+      code: { coding: [{ system: LOINC, code: '30799-1' }] },
+      ...changes,
+    } as ServiceRequest);
+
+  it.each([
+    { doNotPerform: true },
+    ...['stopped', 'cancelled', 'completed', 'entered-in-error'].map((status) => ({ status })),
+  ])('is left alone: %j', (changes) => {
+    expect(aspirin(changes)).toBeUndefined();
+  });
+
+  it.each([{ doNotPerform: true }, ...['revoked', 'completed', 'entered-in-error'].map((status) => ({ status }))])(
+    'is left alone, imaging too: %j',
+    (changes) => {
+      expect(headCt(changes)).toBeUndefined();
+    },
+  );
+
+  it.each([{ doNotPerform: false }, ...['draft', 'active', 'on-hold', 'unknown'].map((status) => ({ status }))])(
+    'is none of these: %j',
+    (changes) => {
+      expect([aspirin(changes)?.name, headCt(changes)?.name]).toEqual(['aspirin', 'CT of the head']);
+    },
+  );
 });
 
 describe('Imaging', () => {

@@ -46,6 +46,7 @@ export async function startCdsDoor(changes: Partial<HookParts> = {}): Promise<Cd
       },
       findEligibleStudy,
       requestInBackground: ({ id }) => void requested.push(id),
+      beginFault: () => undefined,
       mode: () => service.operation.current().mode,
       publicUrl: () => PUBLIC_URL,
       disclaimer: () => MODEL.disclaimer,

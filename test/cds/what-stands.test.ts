@@ -2,10 +2,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Express } from 'express';
 import request from 'supertest';
-import type { RiskAssessment } from '@medplum/fhirtypes';
+import type { Observation, RiskAssessment } from '@medplum/fhirtypes';
+import type { AssessmentOutcome } from '../../api/assessment/assess-study.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
+import type { Card } from '../../api/cds/card.ts';
 import { RefusalError } from '../../api/prediction/refusals.ts';
-import { completed } from '../support/in-memory-hospital.ts';
+import { completed, writtenResources } from '../support/in-memory-hospital.ts';
 import { untilEnded } from '../support/queue-service.ts';
 import {
   cannotBeAsked,
@@ -95,6 +97,28 @@ describe('A result', () => {
       const filed = filedForecast({ id: 'r1', study: 'ImagingStudy/s1', patient: 'carol' }, { prediction });
       expect(await view('carol', { prefetch: wholePrefetch([filed]) })).toBe('silent');
     }
+  });
+
+  it('in a chart that keeps no RiskAssessment is shown while its Observation stands, and leads the app to none', async () => {
+    const observation = { resourceType: 'Observation', id: 'filed', code: {}, issued: '2026-11-12T10:00:00Z' } as const;
+    const study = hospital.hospital.addStudy({
+      patient: 'olga',
+      story: async (assessment) => {
+        const resources = { ...writtenResources(assessment), riskAssessment: `Observation/${observation.id}` };
+        return { ...completed(assessment), resources } as AssessmentOutcome;
+      },
+    });
+    await untilEnded(hospital.store, (await hospital.request(study)).assessment.id);
+    const call = patientView('olga', { prefetch: wholePrefetch() });
+    const cards = async (status: Observation['status']): Promise<Card[]> => {
+      hospital.chart = async ({ resourceType }) => (resourceType === 'Observation' ? [{ ...observation, status }] : []);
+      const answer = await request(hospital.door).post('/cds-services/hemocast-patient').send(call).expect(200);
+      return (answer.body as { cards: Card[] }).cards;
+    };
+    const [card] = await cards('preliminary');
+    expect(card.detail).toContain('keeps the forecast as an Observation');
+    expect(JSON.parse(card.links[0].appContext)).toEqual({ imagingStudy: study });
+    expect(await cards('entered-in-error')).toEqual([]);
   });
 
   it('is taken back in our records as well', async () => {
