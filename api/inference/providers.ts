@@ -36,7 +36,10 @@ export function candidates({ provider }: ProviderChoice): readonly Provider[] {
 
 /** Cheap checks before a process is started; a driver that is installed without a device is found out by starting it. */
 export function assessProvider(provider: Provider, choice: ProviderChoice, environment: Environment): Prospect {
-  const env = Object.fromEntries(Object.entries(environment).filter(([key]) => PASSED_ON.test(key)));
+  // Ten bits of mantissa instead of 23 would not reproduce the golden vector: NVIDIA's libraries are told to keep to float32.
+  const exact = { NVIDIA_TF32_OVERRIDE: '0' };
+  const passedOn = Object.entries(environment).filter(([key]) => PASSED_ON.test(key));
+  const env = { ...exact, ...Object.fromEntries(passedOn) };
   const not = (reason: string): Prospect => ({ env: null, executionProvider: null, reason });
   switch (provider) {
     case 'cpu':

@@ -2,8 +2,8 @@
 
 follow_up = initial - washout * excess + shift + detail, and optionally less noise. Iodine that washes out is taken away
 in proportion to what is there (excess over grey matter, at full resolution), edema and blood are added; anatomy comes
-from the input and cannot be blurred by the network. Bone and what lies near it above 100 HU, and everything
-outside -20..150 HU, are returned unchanged.
+from the input, softened at most to its 3 x 3 mean where the gate takes noise away. Bone and what lies near it above 100 HU,
+and everything outside -20..150 HU, are returned unchanged.
 """
 
 import torch
