@@ -1,5 +1,5 @@
 /**
- * Follows the chart: results that no longer stand are taken back, and where that is wanted eligible studies are assessed. It
+ * Follows the chart: results that no longer stand are taken back, of two that stand for one study the later counts, and where wanted eligible studies are assessed. It
  * looks on its own, and at once when something says that the chart changed; what it is told is never believed, only read
  * again. Doing it twice changes nothing. How far it has come, and what it has to look at again, is kept: a restart loses neither.
  */
@@ -16,7 +16,7 @@ import type { ChartChanges, Ehr, Pacs, StudyReference } from './ports.ts';
 import { WITHDRAWALS, findWithdrawal } from './withdrawal.ts';
 
 export interface ChartWatchParts {
-  readonly ehr: Pick<Ehr, 'readStudy' | 'withdraw' | 'findChanges' | 'listStudies'>;
+  readonly ehr: Pick<Ehr, 'readStudy' | 'withdraw' | 'supersede' | 'findChanges' | 'listStudies'>;
   readonly pacs: Pick<Pacs, 'listInstances'>;
   readonly records: Pick<AssessmentRecords, 'listStanding' | 'withdraw' | 'readCursor' | 'writeCursor'>;
   readonly operation: Pick<OperationSwitch, 'current' | 'onChange'>;
@@ -118,9 +118,10 @@ export class ChartWatch {
     const sweep = found === undefined || this.#looksToSweep <= 0;
     const named = { studies, patients, completedSince: this.#lastLook ?? now };
     for (const assessment of await records.listStanding(sweep ? null : named)) {
-      await this.#orAgain(formatStudyReference(assessment.study), signal, (limit) =>
-        this.#review(assessment, now, limit),
-      );
+      await this.#orAgain(formatStudyReference(assessment.study), signal, async (limit) => {
+        const stands = await this.#review(assessment, now, limit);
+        if (stands && assessment.updatedAt >= named.completedSince) await this.#settle(assessment, limit);
+      });
     }
     this.#lastLook = now;
     if (trigger !== undefined) {
@@ -177,18 +178,37 @@ export class ChartWatch {
     }
   }
 
-  async #review(assessment: Assessment, now: string, signal: AbortSignal): Promise<void> {
+  /** Whether the result stands, as far as can be told now. */
+  async #review(assessment: Assessment, now: string, signal: AbortSignal): Promise<boolean> {
     const { ehr, records, operation } = this.#parts;
     // In shadow operation nothing is written, not even a withdrawal: it is made up for when the service runs.
-    if (assessment.resources !== null && operation.current().mode !== 'running') return;
+    if (assessment.resources !== null && operation.current().mode !== 'running') return false;
     const isRecent = Date.parse(now) - Date.parse(assessment.createdAt) < IMAGES_LOOKED_AT_FOR_MS;
     const code = await findWithdrawal(assessment, { ehr, pacs: isRecent ? this.#parts.pacs : null }, signal);
-    if (code === null) return;
+    if (code === null) return true;
     const message = WITHDRAWALS[code];
     if (assessment.resources !== null) {
       const { resources, study, model } = assessment;
       await ehr.withdraw({ resources, study, model, message }, signal);
     }
     await records.withdraw(assessment.id, { code, message, at: new Date().toISOString() });
+    return false;
+  }
+
+  /** Two processes that write forecasts of one study at once see nothing of each other: the one completed last counts. */
+  async #settle({ study, patientReference }: Assessment, signal: AbortSignal): Promise<void> {
+    const { ehr, records, onFault } = this.#parts;
+    const standing = (await records.listStanding({ studies: [study], patients: [] }))
+      .filter((other) => other.patientReference === patientReference)
+      .sort((a, b) => Date.parse(a.updatedAt) - Date.parse(b.updatedAt))
+      .flatMap(({ resources }) => resources ?? []);
+    const by = standing.at(-1)?.riskAssessment;
+    if (by === undefined) return;
+    for (const resources of standing.filter(({ riskAssessment }) => riskAssessment !== by)) {
+      await ehr.supersede({ resources, by }, signal).catch((error: unknown) => {
+        if (!(error instanceof UpstreamError)) throw error;
+        onFault(error); // an EHR that does not let it be marked will not tomorrow either
+      });
+    }
   }
 }

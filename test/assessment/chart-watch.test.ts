@@ -23,6 +23,7 @@ class Hospital {
   changes: Partial<ChartChanges> = {};
   readonly withdrawn: string[] = [];
   readonly reasons: string[] = [];
+  readonly superseded: string[] = [];
   readonly assessed: string[] = [];
   readonly judged: string[] = [];
   readonly faults: unknown[] = [];
@@ -43,16 +44,20 @@ class Hospital {
     this.#listener({ mode, changedAt: null, reason: null });
   }
 
-  addResult(id: string, options: { shadow?: boolean; endedAt?: string | null } = {}): void {
-    const { endedAt = BASIS.thrombectomy!.endedAt } = options;
-    const assessment = { contentKey: id, revision: 1 };
+  addResult(
+    id: string,
+    options: { shadow?: boolean; endedAt?: string | null; content?: string; completedMs?: number } = {},
+  ): void {
+    const { endedAt = BASIS.thrombectomy!.endedAt, content = id } = options;
+    const assessment = { contentKey: content, revision: 1 };
     this.standing.push({
-      id: `assessment-of-${id}`,
+      id: `assessment-of-${content}`,
       study: study(id),
       studyInstanceUid: '2.25.1',
       patientReference: 'Patient/p',
       flags: [],
       createdAt: new Date().toISOString(),
+      updatedAt: new Date(Date.now() + (options.completedMs ?? 0)).toISOString(),
       basis: { ...BASIS, thrombectomy: { ...BASIS.thrombectomy, endedAt } },
       resources: options.shadow === true ? null : writtenResources(assessment),
     } as unknown as Assessment);
@@ -75,6 +80,7 @@ class Hospital {
           this.withdrawn.push(order.study.id);
           this.reasons.push(order.message);
         },
+        supersede: async ({ resources, by }) => void this.superseded.push(`${resources.riskAssessment} by ${by}`),
         findChanges: async (since) => ({ studies: [], patients: [], until: since, ...this.changes }),
         listStudies: async () => [],
       },
@@ -303,6 +309,31 @@ describe('A result that was still in the making when the chart changed', () => {
     hospital.thrombectomy = undefined;
     await watch.look(signal);
     expect(hospital.withdrawn).toEqual(['late']);
+  });
+});
+
+describe('Two forecasts of one study, written at the same time by two processes', () => {
+  const riskAssessment = (content: string): string =>
+    writtenResources({ contentKey: content, revision: 1 }).riskAssessment;
+
+  it('do not both stay current: the one completed last supersedes the other', async () => {
+    const watch = hospital.watch();
+    await watch.look(signal);
+    await pause(5);
+    hospital.addResult('ct', { content: 'all slices', completedMs: 20 });
+    hospital.addResult('ct', { content: 'first slices', completedMs: 10 });
+    hospital.addResult('other');
+    await watch.look(signal);
+    const expected = `${riskAssessment('first slices')} by ${riskAssessment('all slices')}`;
+    expect(new Set(hospital.superseded)).toEqual(new Set([expected]));
+    expect(hospital.withdrawn).toEqual([]);
+  });
+
+  it('of which one was taken back, leave the other alone', async () => {
+    hospital.addResult('ct', { content: 'all slices', completedMs: 20 });
+    hospital.unreadable = () => gone;
+    await hospital.watch().look(signal);
+    expect(hospital.superseded).toEqual([]);
   });
 });
 

@@ -26,6 +26,7 @@ describeOnEachDatabase('A study that was still arriving when the service stopped
           thrombectomy: { reference: 'Procedure/t', endedAt: BASIS.thrombectomy!.endedAt! },
         }),
         withdraw: () => Promise.reject(new Error('nothing is taken back here')),
+        supersede: () => Promise.reject(new Error('nothing is superseded here')),
       },
       pacs: { listInstances: async () => [] },
       records: service.store,
