@@ -410,6 +410,7 @@ export interface components {
             createdAt: string;
             /** Format: date-time */
             updatedAt: string;
+            /** @description Null until completed, and to a signed-in user where the result was made in shadow operation. */
             prediction: components["schemas"]["Prediction"] | null;
             flags: components["schemas"]["Flag"][];
             refusal: components["schemas"]["Refusal"] | null;

@@ -1,11 +1,12 @@
 import type { Assessment } from '../assessment/assessment.ts';
 import { formatStudyReference } from '../assessment/assessment.ts';
+import type { Caller } from '../authorization/caller.ts';
 import type { components } from '../generated/openapi.d.ts';
 
 export type AssessmentJson = components['schemas']['Assessment'];
 
-/** The assessment as openapi.yaml shows it: every property present, null where there is nothing to say. */
-export function toAssessmentJson(assessment: Assessment): AssessmentJson {
+/** The assessment as openapi.yaml shows it: every property present, null where there is nothing to say to this caller. */
+export function toAssessmentJson(assessment: Assessment, caller: Caller): AssessmentJson {
   const { id, status, stage, progress, revision, createdAt, updatedAt, refusal, error, supersedes, executionProvider } =
     assessment;
   const { name, version, sha256, disclaimer } = assessment.model;
@@ -19,7 +20,7 @@ export function toAssessmentJson(assessment: Assessment): AssessmentJson {
     patient: assessment.patientReference,
     createdAt,
     updatedAt,
-    prediction: assessment.prediction,
+    prediction: isHiddenFrom(caller, assessment) ? null : assessment.prediction,
     flags: [...assessment.flags],
     refusal: refusal === null ? null : { ...refusal, details: { ...refusal.details } },
     error,
@@ -32,6 +33,11 @@ export function toAssessmentJson(assessment: Assessment): AssessmentJson {
     timings: { ...assessment.timings },
     disclaimer,
   };
+}
+
+/** A result of shadow operation is for those who compare it later, not for the clinician at the chart. */
+export function isHiddenFrom({ kind }: Caller, { status, resources }: Assessment): boolean {
+  return kind === 'user' && status === 'completed' && resources === null;
 }
 
 function toBasisJson(basis: Assessment['basis']): AssessmentJson['basis'] {

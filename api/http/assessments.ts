@@ -43,29 +43,32 @@ export function assessmentRoutes(services: Services): Router {
     response
       .status(begun ? 202 : 200)
       .location(`/v1/assessments/${assessment.id}`)
-      .json(toAssessmentJson(assessment));
+      .json(toAssessmentJson(assessment, callerOf(response)));
   });
 
   router.get('/v1/assessments', async (request, response) => {
     const { imagingStudy, patient, limit = PAGE_SIZE, cursor } = request.query as ListQuery;
+    const caller = callerOf(response);
     const page = await records.list({
       imagingStudy: imagingStudy === undefined ? undefined : parseStudyReference(imagingStudy),
-      patientReference: searchedPatient(callerOf(response), patient),
+      patientReference: searchedPatient(caller, patient),
       limit,
       cursor,
     });
-    response.json({ items: page.items.map(toAssessmentJson), next: page.next });
+    response.json({ items: page.items.map((item) => toAssessmentJson(item, caller)), next: page.next });
   });
 
   router.get('/v1/assessments/:id', async (request, response) => {
-    response.json(toAssessmentJson(await findAssessment(request.params.id, records, callerOf(response))));
+    const caller = callerOf(response);
+    response.json(toAssessmentJson(await findAssessment(request.params.id, records, caller), caller));
   });
 
   router.delete('/v1/assessments/:id', async (request, response) => {
-    const found = await findAssessment(request.params.id, records, callerOf(response));
+    const caller = callerOf(response);
+    const found = await findAssessment(request.params.id, records, caller);
     const cancelled = await work.cancel(found.id);
-    if (cancelled === null) throw new AssessmentEndedError(await findAssessment(found.id, records, callerOf(response)));
-    response.json(toAssessmentJson(cancelled));
+    if (cancelled === null) throw new AssessmentEndedError(await findAssessment(found.id, records, caller));
+    response.json(toAssessmentJson(cancelled, caller));
   });
 
   return router;

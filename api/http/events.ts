@@ -66,7 +66,7 @@ class AssessmentStream {
       this.#latest = assessment;
       return;
     }
-    const text = JSON.stringify(toAssessmentJson(assessment));
+    const text = JSON.stringify(toAssessmentJson(assessment, callerOf(this.#response)));
     if (text === this.#shown) return;
     this.#shown = text;
     this.#shownAt = assessment.updatedAt;

@@ -6,6 +6,7 @@ import type { AssessmentRecords } from '../assessment/assessment-records.ts';
 import { MAPS } from '../assessment/result-maps.ts';
 import type { MapName, ResultMaps } from '../assessment/result-maps.ts';
 import { HemocastError, NotFoundError } from '../errors.ts';
+import { isHiddenFrom } from './assessment-json.ts';
 import { findAssessment } from './assessments.ts';
 import { callerOf } from './authenticate.ts';
 import { sendGzip } from './send-gzip.ts';
@@ -16,9 +17,10 @@ export function resultMapRoutes(records: Pick<AssessmentRecords, 'get' | 'getMap
   const router = Router();
 
   const read = async (id: string, response: Response): Promise<[Assessment, ResultMaps]> => {
-    const assessment = await findAssessment(id, records, callerOf(response));
+    const caller = callerOf(response);
+    const assessment = await findAssessment(id, records, caller);
     if (assessment.withdrawal !== null) throw new WithdrawnError(assessment.withdrawal.code);
-    const maps = await records.getMaps(id);
+    const maps = isHiddenFrom(caller, assessment) ? null : await records.getMaps(id);
     if (maps === null) {
       throw new NotFoundError('maps-not-found', 'This assessment has no maps: only completed ones have.');
     }

@@ -123,4 +123,37 @@ describe('A clinician in the SMART app', () => {
     expect(answer.headers.get('www-authenticate')).toBe('Bearer');
     expect((await service.fetch('/v1/assessments')).status).toBe(200);
   });
+
+  it('sees that a scan was read in shadow operation, and neither number nor map of it', async () => {
+    const setMode = (mode: string): Promise<Response> =>
+      service.fetch('/v1/operation', {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ mode }),
+      });
+    expect((await setMode('shadow')).status).toBe(200);
+    const asked = await service.fetch('/v1/assessments', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ imagingStudy: `ImagingStudy/${HIS}-ct`, force: true }),
+    });
+    const { id } = (await asked.json()) as AssessmentJson;
+    const kept = await service.finished(id);
+    await setMode('running');
+    expect(kept).toMatchObject({
+      status: 'completed',
+      resources: null,
+      prediction: { probability: expect.any(Number) },
+    });
+
+    const seen = (await (await call(`/v1/assessments/${id}`)).json()) as AssessmentJson;
+    expect(seen).toEqual({ ...kept, prediction: null });
+    const { items } = (await (await call('/v1/assessments')).json()) as { items: AssessmentJson[] };
+    expect(items[0]).toEqual(seen);
+    expect(await (await call(`/v1/assessments/${id}/events`)).text()).toContain('"prediction":null');
+    for (const part of ['maps', 'attention', 'difference']) {
+      expect((await call(`/v1/assessments/${id}/${part}`)).status).toBe(404);
+    }
+    expect((await service.fetch(`/v1/assessments/${id}/maps`)).status).toBe(200);
+  }, 60_000);
 });

@@ -19,6 +19,9 @@ METADATA_FILE = "configs/metadata.json"
 EVALUATION_FILE = "evaluation.json"
 LICENSE_TEXT = Path("/usr/share/common-licenses/Apache-2.0")
 HU_RANGE = (-1024, 3100)
+REFUSED_AT = 4.0
+"""A scan this many times as far out as the threshold of the flag is refused: what is no brain (noise, air, water, a belly) lies
+beyond it, simulated heads of every shift and the one real head at hand below. A flag alone would leave those a number."""
 
 INTENDED_USE = (
     "Research on the prediction of intracranial hemorrhage within 72 h after stroke thrombectomy from the first "
@@ -90,7 +93,12 @@ def write_metadata(
             "interval": {"level": LEVEL, "method": calibration.method, "affine": calibration.affine},
             "figures": calibration.figures,
         },
-        "ood": {"threshold": ood_threshold, "quantile": 0.99, "action": "flag"},
+        "ood": {
+            "threshold": ood_threshold,
+            "quantile": 0.99,
+            "action": "flag",
+            "refuse_above": round(REFUSED_AT * ood_threshold, 4),
+        },
         "follow_up_range_hu": list(HU_RANGE),
         "editable_range_hu": list(TISSUE_HU),
         "training": training,

@@ -157,8 +157,8 @@ before, {figures['nll_after']:.3f} after. Prevalence {calibration['prevalence']:
 - Interval: {calibration['interval']['method']}
 - The out-of-distribution score (Mahalanobis distance of the pooled feature) is above its threshold \
 ({metadata['ood']['threshold']:.2f}, {metadata['ood']['quantile']:.0%} of validation) in \
-{evaluation['ood_flagged_share']:.1%} of the measured cases. It flags, it does not refuse: every real head is unlike a \
-simulated one.
+{evaluation['ood_flagged_share']:.1%} of the measured cases. A score above it flags, because every real head is unlike a \
+simulated one; a scan that scores above {metadata['ood']['refuse_above']:.2f} is refused.
 """
 
 

@@ -12,7 +12,8 @@ once, from the encoder. Here the input has 24 slices of 5 mm, so a patch is 2 x 
 
 Not in the figure, shared with `tiny`: fixed HU windows, the texture stem, the gated-washout head, auxiliary maps and their
 statistics in the class head, the density bias. Assumed where the figure is silent: a decoder stage joins the encoder's output of its
-resolution by a linear layer.
+resolution by a linear layer; a block is one Swin pair, regular and shifted windows, in every encoder stage and in the bottleneck
+("x2" of the stages is read as these two halves).
 """
 
 from typing import List, NamedTuple, Tuple
