@@ -21,6 +21,7 @@ from .evaluation_figures import (
     NOT_RUN_ABLATIONS,
     SEED,
     baseline_blocks,
+    by_head,
     forecast_figures,
     measured_on,
     network_block,
@@ -49,13 +50,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`evaluate`: figures, pictures and model card of a bundle."""
     parser = subparsers.add_parser("evaluate", help="measure a bundle on held-out heads", description=__doc__)
     parser.add_argument("--bundle", required=True, help="bundle folder")
-    parser.add_argument("--cohort", required=True, help="cohort folder of heads that were never trained on")
+    parser.add_argument("--cohort", help="cohort folder of heads that were never trained on")
     parser.add_argument("--train", help="training cohort, to fit the baselines: density regression, radiomics")
     parser.add_argument("--train-limit", type=int, default=2400, help="training cases for those baselines")
     parser.add_argument(
         "--shifted", action="append", default=[], metavar="NAME=DIR", help="cohort of other physics or case mix (repeatable)"
     )
     parser.add_argument("--ablations", help="JSON file: name -> figures of an ablation that was run")
+    parser.add_argument("--keep", action="store_true", help="measure nothing: take --ablations up into what was measured")
     parser.add_argument("--limit", type=int, default=0, help="use only the first cases of every cohort (for a trial)")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples")
     parser.set_defaults(run=run)
@@ -66,15 +68,22 @@ def run(arguments: argparse.Namespace) -> int:
     bundle, resamples, date = Path(arguments.bundle), arguments.resamples, datetime.date.today().isoformat()
     metadata = read_metadata(bundle)
     shifted = dict(named_folder(text) for text in arguments.shifted)
+    ablations = {name: not_run(reason) for name, reason in NOT_RUN_ABLATIONS.items()}
+    if arguments.ablations:
+        ablations.update(json.loads(Path(arguments.ablations).read_text()))
+    if arguments.keep:
+        evaluation = {**json.loads((bundle / EVALUATION_FILE).read_text()), "ablations": ablations}
+        if evaluation["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
+            raise ValueError(f"{bundle / EVALUATION_FILE} was measured with another model.onnx: evaluate without --keep.")
+        return write_report(bundle, metadata, evaluation)
+    if not arguments.cohort:
+        raise ValueError("--cohort is needed: name a cohort folder of heads that were never trained on.")
     if "heads" not in metadata["training"]:
         raise ValueError(
             f"{bundle} was trained on a hospital's pairs: its evaluation is the cross-validation of `finetune` (docs/own-pairs.md)."
         )
     cohort = Cohort(arguments.cohort, limit=arguments.limit).require(20)
     refuse_shared_heads(metadata["training"]["heads"], cohort)
-    ablations = {name: not_run(reason) for name, reason in NOT_RUN_ABLATIONS.items()}
-    if arguments.ablations:
-        ablations.update(json.loads(Path(arguments.ablations).read_text()))
     outcome = predict(bundle, cohort)
     fitted = {}
     if arguments.train:
@@ -115,6 +124,11 @@ def run(arguments: argparse.Namespace) -> int:
     del cohort, outcome
     for name, folder in shifted.items():
         evaluation["shifted"][name] = evaluate_shifted(bundle, metadata, folder, arguments.limit, date, resamples)
+    return write_report(bundle, metadata, evaluation)
+
+
+def write_report(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> int:
+    """evaluation.json and the card made from it."""
     write_json(bundle / EVALUATION_FILE, evaluation)
     write_model_card(bundle, metadata, evaluation)
     return 0
@@ -178,7 +192,7 @@ def classification(
 ) -> Dict[str, Any]:
     """Every forecast with intervals; differences are paired (the same resamples for both). `fitted`: probabilities of
     the baselines that were fitted on the training cohort."""
-    labels, group, heads = cohort.values("label"), cohort.values("group"), cohort.values("head")
+    labels, group = cohort.values("label"), cohort.values("group")
     ours, truth = outcome["probability"], cohort.values("bayes")
     brightest = np.array([highest_density(cohort.initial[i], cohort.mask(i)) for i in range(len(cohort))])
     stained = np.flatnonzero(group == GROUPS.index("stain"))
@@ -200,13 +214,7 @@ def classification(
             "auc": auc_figure(labels[stained], ours[stained], resamples),
             "ceiling_auc": auc_figure(labels[stained], truth[stained], resamples),
         },
-        "per_head": {
-            str(int(head)): {
-                "cases": int((heads == head).sum()),
-                "auc": auc_figure(labels[heads == head], ours[heads == head], resamples),
-            }
-            for head in np.unique(heads)
-        },
+        "per_head": by_head(cohort, ours, resamples),
     }
     result["regret_auc"] = difference(labels, truth, ours, resamples)
     for name, forecast in fitted.items():

@@ -72,6 +72,22 @@ def gain(labels: np.ndarray, first: np.ndarray, second: np.ndarray, resamples: i
     }
 
 
+def by_head(cohort: Cohort, forecast: np.ndarray, resamples: int) -> Dict[str, Any]:
+    """head -> AUC of the forecast and of the ceiling on its cases, and the paired distance: how much heads differ."""
+    labels, truth, heads = cohort.values("label"), cohort.values("bayes"), cohort.values("head")
+    found: Dict[str, Any] = {}
+    for head in np.unique(heads):
+        chosen = heads == head
+        y, ours, best = labels[chosen], forecast[chosen], truth[chosen]
+        found[str(int(head))] = {
+            "cases": len(y),
+            "auc": bootstrapped(lambda i: auc(y[i], ours[i]), len(y), resamples),
+            "ceiling_auc": bootstrapped(lambda i: auc(y[i], best[i]), len(y), resamples),
+            "gap": gain(y, best, ours, resamples)["auc"],
+        }
+    return found
+
+
 def decision_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -> Dict[str, Any]:
     """Sensitivity and specificity at 0.5 and the net benefit at a threshold of 0.3, each {value, low, high}."""
     count = len(labels)
@@ -241,6 +257,7 @@ def shifted_block(cohort: Cohort, outcome: Dict[str, Any], threshold: float, dat
     return {
         **measured_on(cohort, date),
         **network_block(cohort, outcome, figures, resamples),
+        "perHead": by_head(cohort, outcome["probability"], resamples),
         "ceilingAuc": bootstrapped(lambda i: auc(labels[i], bayes[i]), len(labels), resamples),
         "oodFlaggedShare": mean_figure(flagged, resamples),
         "miss": bool(figures["ece"]["value"] > ECE_BAR and flagged.mean() < FLAGGED_ENOUGH),

@@ -5,7 +5,7 @@ from typing import Any, Dict
 
 from .card_json import write_card_json
 from .generation_figures import METHODS
-from .model_card_bench import ablations_section, bench_section, cell, shifted_section
+from .model_card_bench import ablations_section, bench_section, cell, heads_sentence, shifted_section
 
 METHOD_NAMES = {
     "hemocast": "**hemocast**",
@@ -86,7 +86,7 @@ def classification_section(evaluation: Dict[str, Any]) -> str:
     name = f"highest density (accuracy of > {rule['threshold_hu']} HU)"
     rows.append(f"| {name} | {cell(rule['auc'])} | {cell(rule['accuracy'])} | | |")
     rows.append(forecast_row("ceiling: the simulator's true probability", figures["ceiling"]))
-    heads = "; ".join(f"head {head}: {cell(found['auc'])}" for head, found in figures["per_head"].items())
+    heads = heads_sentence(figures["per_head"])
     stain = figures["stain_only"]
     text = [
         "## Probability of hemorrhage\n",

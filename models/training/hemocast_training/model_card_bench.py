@@ -117,6 +117,13 @@ def not_run_sentence(what: str, blocks: Dict[str, Any]) -> str:
     return f"{what} not run: {'; '.join(missing)}.\n" if missing else ""
 
 
+def heads_sentence(found: Dict[str, Any]) -> str:
+    """'head 13: 0.952 (0.932 to 0.969), ceiling less hemocast 0.021 (0.012 to 0.031); head 14: ...'."""
+    return "; ".join(
+        f"head {head}: {cell(figures['auc'])}, ceiling less hemocast {cell(figures['gap'])}" for head, figures in found.items()
+    )
+
+
 def shifted_section(evaluation: Dict[str, Any]) -> str:
     """Other physics and case mixes, with the misses named."""
     shifted = evaluation["shifted"]
@@ -134,7 +141,13 @@ def shifted_section(evaluation: Dict[str, Any]) -> str:
         if missed
         else f"No cohort is both miscalibrated (ECE above {ECE_BAR}) and unflagged (less than {FLAGGED_ENOUGH:.0%} of the cases)."
     )
-    return "\n".join(["## Shifted cohorts\n", table(head, rows), verdict, ""])
+    measured_heads = set(evaluation["classification"]["per_head"])
+    others = [
+        f"AUC by head in {name}: {heads_sentence(block['perHead'])}.\n"
+        for name, block in shifted.items()
+        if not measured_heads & set(block["perHead"])
+    ]
+    return "\n".join(["## Shifted cohorts\n", table(head, rows), verdict, "", *others])
 
 
 def ablations_section(evaluation: Dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What `evaluate` publishes: the figures a release is judged by, its rivals, its misses, and the card for people and machines."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,24 @@ def test_every_rival_stands_beside_it_or_says_why_it_was_not_run(evaluation):
     assert baselines["pix2pix"] == {"status": "not run", "reason": "needs a GPU"}
     assert evaluation["ablations"]["no_gradnorm"]["n"] == 24
     assert evaluation["ablations"]["no_self_attention"]["status"] == "not run"
+
+
+def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network_only(bundle, evaluation, tmp_path, capsys):
+    later = tmp_path / "bundle"
+    shutil.copytree(bundle, later)
+    ablation = {"generation_only": {"n": 24, "lesionMaeRatio": {"value": 0.7, "low": 0.6, "high": 0.8}}}
+    (later / "ablations.json").write_text(json.dumps(ablation))
+    command = ["evaluate", "--bundle", str(later), "--keep", "--ablations", str(later / "ablations.json")]
+    assert main(command) == 0
+    found = json.loads((later / "evaluation.json").read_text())
+    assert found["ablations"]["generation_only"] == ablation["generation_only"]
+    assert {**found, "ablations": evaluation["ablations"]} == evaluation
+    assert "| generation only |" in (later / "docs" / "README.md").read_text()
+
+    found["bundle"]["sha256"] = "of another network"
+    write_json(later / "evaluation.json", found)
+    assert main(command) == 1
+    assert "another model.onnx" in capsys.readouterr().err
 
 
 def test_a_shift_that_is_neither_calibrated_nor_flagged_is_called_a_miss(evaluation, bundle):

@@ -55,7 +55,7 @@ def test_it_holds_the_aims_that_it_has_met(evaluation):
     assert figures["volumeErrorRatio"]["value"] <= 0.55
     assert figures["volumeErrorRatio"]["high"] < evaluation["baselines"]["no_blood_anywhere"]["volumeErrorRatio"]["low"]
     assert figures["ssimGain"]["low"] > 0
-    assert len(evaluation["shifted"]) == 6 and not any(block["miss"] for block in evaluation["shifted"].values())
+    assert len(evaluation["shifted"]) >= 6 and not any(block["miss"] for block in evaluation["shifted"].values())
 
 
 def test_the_evaluation_and_the_card_belong_to_this_very_model(evaluation):
