@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Browser, Page, Request } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
-import { buildApp, changeResource, openChromium, stateOf, viewerReady } from './support/app-browser.ts';
+import { buildApp, changeResource, openChromium, stateOf, viewerReady, violations } from './support/app-browser.ts';
 
 describeWith('Chromium', 'The app launched', () => {
   let service: ServiceProcess;
@@ -58,12 +58,30 @@ describeWith('Chromium', 'The app launched', () => {
   it('without a patient in hand lets one be chosen first', async () => {
     const page = await browser.newPage();
     await page.goto(`${service.url}/app/launch.html`);
+    await page.getByText('Choose a patient').first().waitFor();
+    expect(await violations(page)).toEqual([]);
     await page
       .getByText(/Rivera/)
       .first()
       .click();
     await stateOf(page, 'current');
     expect(await page.locator('.who h1').innerText()).toContain('RIVERA');
+    await page.close();
+  });
+
+  it('is as accessible where it is not opened, or an EHR has to be chosen first', async () => {
+    const page = await browser.newPage();
+    const listed = [1, 2].map((at) => ({ iss: `https://ehr-${at}.example/fhir`, clientId: 'hemocast' }));
+    await page.goto(`${service.url}/app/launch.html?iss=https%3A%2F%2Fevil.test%2Ffhir`);
+    await page.getByText('not on the list').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.route('**/app/config.json', (route) => route.fulfill({ json: { issuers: listed, disclaimer: '' } }));
+    await page.goto(`${service.url}/app/launch.html`);
+    await page.getByRole('link', { name: 'https://ehr-2.example/fhir' }).waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.goto(`${service.url}/sandbox/auth/interaction/unknown`);
+    await page.getByText('The app was not opened').waitFor();
+    expect(await violations(page)).toEqual([]);
     await page.close();
   });
 

@@ -110,7 +110,7 @@ describe('Which forecast counts', () => {
     const chosen = chooseForecast([marked, withdrawn]);
     expect(chosen.shown).toBeUndefined();
     expect(chosen.all.map(({ standing }) => standing)).toEqual(['withdrawn', 'superseded']);
-    expect(chooseForecast([marked, revised], marked.reference)).toMatchObject({
+    expect(chooseForecast([marked, revised], { riskAssessment: marked.reference })).toMatchObject({
       shown: marked,
       standing: 'superseded',
     });
@@ -124,23 +124,61 @@ describe('Which forecast counts', () => {
   it('is replaced by no forecast from another CT: the card’s stays current, and the newest is shown unasked', () => {
     const other = forecast('other', '2026-01-03T00:00:00Z', { studyReference: 'ImagingStudy/day-after' });
     expect(chooseForecast([old, other])).toMatchObject({ shown: other, standing: 'current' });
-    expect(chooseForecast([old, other], old.reference)).toMatchObject({
+    expect(chooseForecast([old, other], { riskAssessment: old.reference })).toMatchObject({
       shown: old,
       standing: 'current',
       current: old,
     });
   });
 
+  it('is that of the CT which a card names, where the card names no forecast', () => {
+    const other = forecast('other', '2026-01-03T00:00:00Z', { studyReference: 'ImagingStudy/day-after' });
+    expect(chooseForecast([old, other], { imagingStudy: old.studyReference }).shown).toBe(old);
+    expect(chooseForecast([old, other], { imagingStudy: 'ImagingStudy/unread' }).shown).toBe(other);
+  });
+
   it('stays said where an older one was asked for', () => {
-    expect(chooseForecast([revised, old], old.reference)).toMatchObject({
+    expect(chooseForecast([revised, old], { riskAssessment: old.reference })).toMatchObject({
       shown: old,
       standing: 'superseded',
       current: revised,
     });
   });
 
+  it('counts until its window ends, on the last place on earth where it states a day only', () => {
+    const ending = (end: string): Forecast =>
+      forecast('a', '2026-01-01T00:00:00Z', { window: { start: undefined, end } });
+    const standing = (end: string, now: string): string =>
+      chooseForecast([ending(end)], undefined, new Date(now)).standing;
+    expect(standing('2026-01-04T01:00:00+01:00', '2026-01-03T23:59:59Z')).toBe('current');
+    expect(standing('2026-01-04T01:00:00+01:00', '2026-01-04T00:00:01Z')).toBe('past');
+    expect(standing('2026-01-04', '2026-01-05T11:00:00Z')).toBe('current');
+    expect(standing('2026-01-04', '2026-01-05T13:00:00Z')).toBe('past');
+    expect(standing('soon', '2027-01-01T00:00:00Z')).toBe('current');
+    expect(chooseForecast([ending('2026-01-04')]).standing).toBe('current');
+  });
+
+  it('that is past gives way to one from another CT that is not, though that was made before', () => {
+    const window = { start: undefined, end: '2026-01-04T00:00:00Z' };
+    const past = forecast('past', '2026-01-05T00:00:00Z', { window });
+    const other = forecast('other', '2026-01-03T00:00:00Z', {
+      studyReference: 'ImagingStudy/other',
+      window: undefined,
+    });
+    const now = new Date('2026-01-06T00:00:00Z');
+    expect(chooseForecast([past, other], undefined, now)).toMatchObject({ shown: other, current: other });
+    expect(chooseForecast([past, other], { riskAssessment: past.reference }, now)).toMatchObject({
+      standing: 'past',
+      current: other,
+    });
+    expect(chooseForecast([past], undefined, now)).toMatchObject({ shown: past, standing: 'past', current: undefined });
+  });
+
   it('is not changed by a card that names what this chart does not hold', () => {
-    expect(chooseForecast([old], 'RiskAssessment/of-someone-else')).toMatchObject({ shown: old, standing: 'current' });
+    expect(chooseForecast([old], { riskAssessment: 'RiskAssessment/of-someone-else' })).toMatchObject({
+      shown: old,
+      standing: 'current',
+    });
   });
 });
 

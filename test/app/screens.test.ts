@@ -101,6 +101,24 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
+  it('carries the label of the network that made the forecast shown, and that of the one in use where none is', async () => {
+    const inUse = ((await (await service.fetch('/app/config.json')).json()) as { disclaimer: string }).disclaimer;
+    const label = 'Trained on scans of one hospital, not a medical device.';
+    const [{ id }] = await forecastsOf(service, 'rivera-ana');
+    await changeResource(service, `RiskAssessment/${id}`, ({ note }) => {
+      note.find(({ text }: { text: string }) => text === inUse).text = label;
+    });
+    const shown = await openApp(browser, service, 'rivera-ana');
+    await stateOf(shown.page, 'current');
+    expect(await shown.page.locator('.disclaimer').innerText()).toBe(label);
+    expect(await shown.page.locator('.limits').innerText()).not.toContain(label);
+    await shown.close();
+    const none = await openApp(browser, service, 'novak-petra');
+    await stateOf(none.page, 'none-idle');
+    expect(await none.page.locator('.disclaimer').innerText()).toBe(inUse);
+    await none.close();
+  });
+
   it('uses a 4K screen for the images, and prints one light page with the number, both CTs and the label', async () => {
     const workstation = { viewport: { width: 3840, height: 2160 }, colorScheme: 'dark' } as const;
     const { page, close } = await openApp(browser, service, 'lindqvist-maja', workstation);
@@ -191,9 +209,18 @@ describeWith('Chromium', 'The screen of the app', () => {
   it('never shows a withdrawn assessment as current', async () => {
     const { body } = await service.assess('ImagingStudy/tanaka-hiro-ct');
     const { resources } = await service.finished(body.id);
+    const [made] = (await service.fhir(`Provenance?target=${resources!.riskAssessment}`)).entry;
+    await putResource(service, {
+      ...made.resource,
+      id: '0-withdrawal', // before that of the making
+      activity: { coding: [{ code: 'NULLIFY' }] },
+      recorded: '2026-03-12T10:00:00+01:00',
+      entity: [],
+      target: [{ reference: resources!.riskAssessment }],
+    });
     await changeResource(service, resources!.riskAssessment, (risk) => {
       risk.status = 'entered-in-error';
-      risk.text.div = risk.text.div.replace('<p>', '<p>Withdrawn: Another patient&#39;s images.</p><p>');
+      risk.note.push({ time: '2026-03-12T08:00:00+01:00', text: "Withdrawn: Another patient's <images>." });
     });
     const plain = await openApp(browser, service, 'tanaka-hiro');
     await plain.page.waitForSelector('main[data-state^="none-"]');
@@ -205,7 +232,8 @@ describeWith('Chromium', 'The screen of the app', () => {
     });
     await stateOf(asked.page, 'withdrawn');
     expect(await asked.page.locator('.risk').innerText()).not.toMatch(/interval|of 100|high|moderate|low risk/);
-    expect(await asked.page.locator('main').innerText()).toContain("Why: Another patient's images.");
+    await asked.page.getByText("Why: Another patient's <images>. (12 Mar 2026, 10:00 (UTC+01:00))").waitFor();
+    await asked.page.getByText('Model card', { exact: true }).waitFor();
     expect(await asked.page.locator('[data-testid="risk"] s').count()).toBe(1);
     await inspect(asked.page, 'withdrawn');
     await asked.close();

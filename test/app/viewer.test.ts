@@ -6,7 +6,7 @@ import { readMultiFrame } from '../../smart-app/src/viewer/multi-frame.ts';
 import type { MultiFrame } from '../../smart-app/src/viewer/multi-frame.ts';
 import { describeWith } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
-import { buildApp, openApp, openChromium, settled, viewerReady } from './support/app-browser.ts';
+import { buildApp, openApp, openChromium, settled, viewerReady, violations } from './support/app-browser.ts';
 import type { AppPage } from './support/app-browser.ts';
 
 const PATIENT = 'lindqvist-maja';
@@ -164,6 +164,43 @@ describeWith('Chromium', 'The viewer', () => {
     const plain = [colored(await shot('initial')), colored(await shot('generated'))];
     expect(over[0]).toBeGreaterThan(plain[0] + 100);
     expect(over[1]).toBe(plain[1]);
+  });
+
+  it('is as accessible with both overlays on', async () => {
+    await press('r', 'd', 'a');
+    await page.getByText('Where both tasks looked').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await press('r');
+  });
+
+  it('sets the window by a left drag, zooms by a right one and moves by a middle one', async () => {
+    await press('r');
+    const box = (await page.locator('.viewport[data-side="initial"]').boundingBox())!;
+    const middle = { x: Math.floor(box.x + box.width / 2), y: Math.floor(box.y + box.height / 2) };
+    const drag = async (button: 'left' | 'right' | 'middle', dx: number, dy: number): Promise<void> => {
+      await page.mouse.move(middle.x, middle.y);
+      await page.mouse.down({ button });
+      await page.mouse.move(middle.x + dx, middle.y + dy);
+      await page.mouse.up({ button });
+      await settled(page);
+    };
+    await drag('left', 40, -20);
+    expect(await page.getAttribute('.viewer-tools', 'data-window')).toBe('120/50'); // 1 HU of width, half of center a pixel
+    await press('r');
+    await drag('right', 0, -60);
+    expect(await page.getAttribute('.viewer-tools', 'data-zoom')).toBe('1.49'); // e^(60/150)
+    await press('r');
+
+    const [row, column] = [Math.floor(generated.rows / 2), Math.floor(generated.columns / 2)];
+    const at = sliceHu(initialHu, await slice());
+    const around = [-1, 0, 1].flatMap((dr) => [-1, 0, 1].map((dc) => at[(row + dr) * generated.columns + column + dc]));
+    await drag('middle', 50, 30);
+    // What was in the middle is under the pointer still.
+    await page.mouse.move(middle.x + 51, middle.y + 30);
+    await page.mouse.move(middle.x + 50, middle.y + 30);
+    const read = Number(/^(-?\d+) HU$/.exec(await page.locator('.pane.initial .readout').innerText())?.[1]);
+    expect(around).toContain(read);
+    await press('r');
   });
 
   it('zooms and moves both together, and returns on reset', async () => {

@@ -25,11 +25,13 @@ export interface Forecast {
   readonly assumedPrevalencePercent: number | undefined;
   readonly bandBounds: { readonly moderatePercent: number; readonly highPercent: number } | undefined;
   readonly window: { readonly start: string | undefined; readonly end: string | undefined } | undefined;
+  /** What the network that made it was trained on and is not; undefined where the chart does not tell. */
+  readonly label: string | undefined;
   readonly limits: readonly string[];
   /** Notes that are none of the above: read, not interpreted. */
   readonly notes: readonly string[];
   readonly method: string | undefined;
-  /** Why it was taken back, as the chart's own text says it, and when. */
+  /** Why it was taken back, as the service noted it, and when. */
   readonly withdrawal: { readonly words: string; readonly at: string | undefined } | undefined;
   /** RiskAssessment this one supersedes. */
   readonly supersedes: string | undefined;
@@ -40,6 +42,10 @@ const INTERVAL = new RegExp(`^${PERCENT} interval of the probability: ${PERCENT}
 const PREVALENCE = new RegExp(`^Assumed share of patients who bleed \\(prevalence\\): ${PERCENT};`);
 const BANDS = new RegExp(`^Risk bands: low below ${PERCENT}, moderate from ${PERCENT} to below ${PERCENT}, high from`);
 const LIMIT = /^Limit of this result \([a-z0-9-]+\): ([^]*)$/;
+/** The note with which every forecast begins; the cards know it by the same words (api/cds/chart-forecasts.ts). */
+const LABEL = 'not a medical device';
+/** The service notes it last (api/ehr/withdraw.ts). */
+const WITHDRAWN = /^Withdrawn: ([^]+)$/;
 const SUPERSEDES = /^(?:This is revision \d+; it|It) supersedes (RiskAssessment\/[A-Za-z0-9\-.]{1,64})[.,]/;
 
 /**
@@ -56,7 +62,8 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
     .filter((text) => text !== '');
   const match = (pattern: RegExp): RegExpExecArray | undefined =>
     notes.map((note) => pattern.exec(note)).find((found) => found !== null) ?? undefined;
-  const known = [INTERVAL, PREVALENCE, BANDS, LIMIT, SUPERSEDES];
+  const label = notes.find((note) => note.includes(LABEL));
+  const known = [INTERVAL, PREVALENCE, BANDS, LIMIT, SUPERSEDES, WITHDRAWN];
   const basis = listOf(value.basis).map(({ reference }) => localReference(reference) ?? '');
   const interval = match(INTERVAL);
   const bands = match(BANDS);
@@ -81,24 +88,18 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
       start: textOf(prediction.whenPeriod.start),
       end: textOf(prediction.whenPeriod.end),
     },
+    label,
     limits: notes.map((note) => LIMIT.exec(note)?.[1]).filter((text) => text !== undefined),
-    notes: notes.filter((note) => !known.some((pattern) => pattern.test(note))),
+    notes: notes.filter((note) => note !== label && !known.some((pattern) => pattern.test(note))),
     method: conceptText(value.method),
     withdrawal: withdrawalOf(value),
     supersedes: match(SUPERSEDES)?.[1],
   };
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" };
-
-/** The service writes it as a paragraph of the narrative (api/ehr/retire.ts); it is read as text and shown as text. */
-function withdrawalOf({ text, meta }: RiskAssessment): Forecast['withdrawal'] {
-  const words = /<p>Withdrawn: ([^<]+)<\/p>/.exec(textOf(text?.div) ?? '')?.[1];
-  if (words === undefined) return undefined;
-  return {
-    words: words.replace(/&(amp|lt|gt|quot|#39);/g, (_, name) => ENTITIES[name]),
-    at: textOf(meta?.lastUpdated),
-  };
+function withdrawalOf({ note }: RiskAssessment): Forecast['withdrawal'] {
+  const line = listOf(note).findLast(({ text }) => WITHDRAWN.test(textOf(text) ?? ''));
+  return line && { words: WITHDRAWN.exec(line.text!.trim())![1], at: textOf(line.time) };
 }
 
 function percentOf(value: unknown): number | undefined {
@@ -117,7 +118,8 @@ export function localReference(reference: unknown): string | undefined {
   return RELATIVE.exec(textOf(reference) ?? '')?.[1];
 }
 
-export type Standing = 'current' | 'superseded' | 'withdrawn';
+/** 'past': it would count, and the time it is about is over. */
+export type Standing = 'current' | 'past' | 'superseded' | 'withdrawn';
 
 export interface ChosenForecast {
   /** Undefined where the chart has none that may be shown. */
@@ -129,29 +131,50 @@ export interface ChosenForecast {
   readonly all: readonly { readonly forecast: Forecast; readonly standing: Standing }[];
 }
 
+/** What a card, or the user, asked to see. */
+export interface Requested {
+  readonly riskAssessment?: string;
+  readonly imagingStudy?: string;
+}
+
 /**
- * Of one CT one forecast counts: the newest that is neither withdrawn (entered-in-error) nor superseded (the service marks it
- * cancelled, a later one names it). Every other of that CT is withdrawn or superseded, whether or not a later one names it. A
- * forecast from another CT replaces none: a card speaks of the first CT also where a later one was assessed since. `requested` is
- * honoured where it is one of this patient's; otherwise the newest that counts is shown.
+ * Of one CT one forecast counts, until its window ends: the newest that is neither withdrawn (entered-in-error) nor superseded (the
+ * service marks it cancelled, a later one names it). Every other of that CT is withdrawn or superseded, whether or not a later one
+ * names it. A forecast from another CT replaces none: a card speaks of the first CT also where a later one was assessed since.
+ * The requested one is shown where it is one of this patient's, else the one that counts of the requested CT, else the newest that
+ * counts, else the newest that is past.
+ *
+ * @param now undefined where no window ends (Session.windowEnds)
  */
-export function chooseForecast(forecasts: readonly Forecast[], requested?: string): ChosenForecast {
+export function chooseForecast(forecasts: readonly Forecast[], requested: Requested = {}, now?: Date): ChosenForecast {
   const newestFirst = [...forecasts].sort((a, b) => (timeOf(b.madeAt) || 0) - (timeOf(a.madeAt) || 0));
   const standing = newestFirst.filter((forecast) => !isWithdrawn(forecast));
   const replaced = new Set(standing.map(({ supersedes }) => supersedes));
   const valid = standing.filter(({ reference, status }) => status !== 'cancelled' && !replaced.has(reference));
-  const currentOf = ({ studyReference }: Forecast): Forecast | undefined =>
-    valid.find((one) => one.studyReference === studyReference);
   const standingOf = (forecast: Forecast): Standing => {
     if (isWithdrawn(forecast)) return 'withdrawn';
-    return forecast === currentOf(forecast) ? 'current' : 'superseded';
+    const newest = valid.find(({ studyReference }) => studyReference === forecast.studyReference);
+    if (forecast !== newest) return 'superseded';
+    return now !== undefined && hasEnded(forecast, now) ? 'past' : 'current';
   };
   const all = newestFirst.map((forecast) => ({ forecast, standing: standingOf(forecast) }));
-  const shown = all.find(({ forecast }) => forecast.reference === requested)?.forecast ?? valid[0];
-  const current = shown && (currentOf(shown) ?? valid[0]);
+  const counting = all.filter((one) => one.standing === 'current').map(({ forecast }) => forecast);
+  const countingOf = (study: string | undefined): Forecast | undefined =>
+    counting.find(({ studyReference }) => studyReference === study) ?? counting[0];
+  const shown =
+    all.find(({ forecast }) => forecast.reference === requested.riskAssessment)?.forecast ??
+    countingOf(requested.imagingStudy) ??
+    valid[0];
+  const current = shown && countingOf(shown.studyReference);
   return { shown, standing: shown === undefined ? 'current' : standingOf(shown), current, all };
 }
 
 function isWithdrawn({ status }: Forecast): boolean {
   return status === 'entered-in-error';
+}
+
+/** As the cards hold it (api/cds/chart-forecasts.ts): a day ends where it ends last on earth; an undated window never ends. */
+function hasEnded({ window }: Forecast, now: Date): boolean {
+  const isDay = window?.end?.includes('T') === false;
+  return timeOf(window?.end) + (isDay ? 36 * 3_600_000 : 0) < now.getTime();
 }

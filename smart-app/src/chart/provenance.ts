@@ -1,29 +1,41 @@
 /** Who made what from what: Provenance, the Device behind it, and the generated image. */
 import type { Device, DocumentReference, Media, Provenance } from '@medplum/fhirtypes';
-import { NAMESPACE, dateTimeText, isResource, listOf, numberOf, textOf } from './fhir-text.ts';
+import { NAMESPACE, isResource, listOf, numberOf, textOf } from './fhir-text.ts';
 import { localReference } from './forecast.ts';
 
 export interface Origin {
-  readonly recordedAt: string | undefined;
   readonly mediaReferences: readonly string[];
   readonly modelCardReference: string | undefined;
 }
 
-/** The newest Provenance whose targets hold the forecast. */
+/** The Provenance of how the forecast was made. */
 export function toOrigin(values: readonly unknown[], forecastReference: string): Origin | undefined {
-  const provenance = values
-    .filter((value) => isResource<Provenance>(value, 'Provenance'))
-    .find(({ target }) => listOf(target).some(({ reference }) => localReference(reference) === forecastReference));
+  const provenance = provenancesOf(values, forecastReference).find((one) => !isWithdrawal(one));
   if (provenance === undefined) return undefined;
   const targets = listOf(provenance.target).map(({ reference }) => localReference(reference) ?? '');
   const card = listOf(provenance.entity)
     .map(({ what }) => localReference(what?.reference) ?? '')
     .find((reference) => reference.startsWith('DocumentReference/'));
   return {
-    recordedAt: dateTimeText(provenance.recorded),
     mediaReferences: targets.filter((target) => target.startsWith('Media/')),
     modelCardReference: card,
   };
+}
+
+/** When the forecast was taken back, as the Provenance of the withdrawal records it. */
+export function toWithdrawnAt(values: readonly unknown[], forecastReference: string): string | undefined {
+  return textOf(provenancesOf(values, forecastReference).find(isWithdrawal)?.recorded);
+}
+
+function provenancesOf(values: readonly unknown[], forecastReference: string): readonly Provenance[] {
+  return values
+    .filter((value) => isResource<Provenance>(value, 'Provenance'))
+    .filter(({ target }) => listOf(target).some(({ reference }) => localReference(reference) === forecastReference));
+}
+
+/** http://terminology.hl7.org/CodeSystem/v3-DataOperation, as api/ehr/withdraw.ts writes it. */
+function isWithdrawal({ activity }: Provenance): boolean {
+  return listOf(activity?.coding).some(({ code }) => code === 'NULLIFY');
 }
 
 export interface ModelName {

@@ -3,10 +3,10 @@ import type { EhrReader, Session } from '../session/session.ts';
 import { toFindings } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { chooseForecast, toForecast } from './forecast.ts';
-import type { ChosenForecast, Forecast } from './forecast.ts';
+import type { ChosenForecast, Forecast, Requested } from './forecast.ts';
 import { toPatientSummary } from './patient.ts';
 import type { PatientSummary } from './patient.ts';
-import { toCardText, toGeneratedImage, toModelName, toOrigin } from './provenance.ts';
+import { toCardText, toGeneratedImage, toModelName, toOrigin, toWithdrawnAt } from './provenance.ts';
 import type { GeneratedImage, ModelName, Origin } from './provenance.ts';
 import { toStudies } from './studies.ts';
 import type { Study } from './studies.ts';
@@ -25,26 +25,30 @@ export interface Details {
   readonly origin: Origin | undefined;
   readonly model: ModelName | undefined;
   readonly image: GeneratedImage | undefined;
+  /** Of the Provenance that took it back. */
+  readonly withdrawnAt: string | undefined;
   /** Parts that could not be read, in words. */
   readonly missing: readonly string[];
 }
 
-/** Throws EhrError, or an Error with words for the user. */
+/** Throws with words for the user. */
 export async function readFirstScreen(
-  { ehr, patientReference }: Pick<Session, 'ehr' | 'patientReference'>,
-  requested: string | undefined,
+  { ehr, patientReference, windowEnds }: Pick<Session, 'ehr' | 'patientReference' | 'windowEnds'>,
+  requested: Requested,
 ): Promise<FirstScreen> {
+  // Newest first: one that is written while the pages are read moves others to a later page and none past the end.
   const [patientResource, resources] = await Promise.all([
     ehr.read(patientReference),
-    ehr.search(`RiskAssessment?subject=${patientReference}&_count=50`),
+    ehr.search(`RiskAssessment?subject=${patientReference}&_sort=-date&_count=50`),
   ]);
-  const patient = toPatientSummary(patientResource, patientReference, new Date());
+  const now = new Date();
+  const patient = toPatientSummary(patientResource, patientReference, now);
   if (patient === undefined)
     throw new Error('The EHR answered with another patient than the one the app was opened for.');
   const read = resources.map((resource) => toForecast(resource, patientReference));
   const forecasts = read.filter((entry): entry is Forecast => typeof entry === 'object');
   const foreign = read.filter((entry) => entry === 'foreign').length;
-  return { patient, chosen: chooseForecast(forecasts, requested), foreign };
+  return { patient, chosen: chooseForecast(forecasts, requested, windowEnds ? now : undefined), foreign };
 }
 
 /** What stands behind one forecast. A part that cannot be read is named; it never hides the others. */
@@ -73,10 +77,12 @@ export async function readDetails(ehr: EhrReader, patientReference: string, fore
     origin,
     model: toModelName(deviceResource),
     image: toGeneratedImage(media ?? [], patientReference, forecast.studyReference),
+    withdrawnAt: toWithdrawnAt(provenances ?? [], forecast.reference),
     missing,
   };
 }
 
+/** Throws with words for the user. */
 export async function readStudies({
   ehr,
   patientReference,
@@ -88,18 +94,19 @@ export async function readModelCard(ehr: EhrReader, reference: string): Promise<
   return toCardText(await ehr.read(reference));
 }
 
-/** 'unknown' where the service does not answer this user. */
+/** 'unknown' where the service does not let this user ask, 'silent' where it gives no answer. */
 export async function readWork(
   { callService, patientReference }: Pick<Session, 'callService' | 'patientReference'>,
   studyReference?: string,
 ): Promise<Work> {
   try {
     const response = await callService(`/v1/assessments?patient=${patientReference}&limit=50`);
-    if (!response.ok) return { kind: 'unknown' };
+    if (response.status === 401 || response.status === 403) return { kind: 'unknown' };
+    if (!response.ok) return { kind: 'silent' };
     const { items } = (await response.json()) as { items: readonly Assessment[] };
     return toWork(items, patientReference, studyReference);
   } catch {
-    return { kind: 'unknown' };
+    return { kind: 'silent' };
   }
 }
 

@@ -11,6 +11,13 @@ export interface Study {
   readonly studyInstanceUid: string | undefined;
 }
 
+/** The patient's studies as last read. */
+export interface StudyList {
+  readonly studies: readonly Study[] | undefined;
+  /** Why they could not be read now, in words; `studies` are then those of an earlier look, or unknown. */
+  readonly problem: string | undefined;
+}
+
 export function toStudies(values: readonly unknown[], patientReference: string): readonly Study[] {
   return values
     .filter((value) => isResource<ImagingStudy>(value, 'ImagingStudy'))

@@ -6,8 +6,11 @@ export type Assessment = components['schemas']['Assessment'];
 export type Work =
   /** The service does not tell this user: nothing is offered that it would refuse. */
   | { readonly kind: 'unknown' }
+  /** It does not answer at present. */
+  | { readonly kind: 'silent' }
   | { readonly kind: 'idle' }
-  | { readonly kind: 'open' | 'refused' | 'failed'; readonly assessment: Assessment };
+  /** 'kept': completed in shadow operation, so that the chart never holds it. */
+  | { readonly kind: 'open' | 'refused' | 'failed' | 'kept'; readonly assessment: Assessment };
 
 /** The newest assessment decides, of `studyReference` where given; cancelled ones are as if they had never been asked for. */
 export function toWork(items: readonly Assessment[], patientReference: string, studyReference?: string): Work {
@@ -15,7 +18,11 @@ export function toWork(items: readonly Assessment[], patientReference: string, s
     .filter(({ patient, status }) => patient === patientReference && status !== 'cancelled')
     .filter(({ imagingStudy }) => studyReference === undefined || imagingStudy === studyReference)
     .sort((a, b) => Date.parse(b.updatedAt) - Date.parse(a.updatedAt))[0];
-  if (newest === undefined || newest.status === 'completed') return { kind: 'idle' };
+  if (newest === undefined) return { kind: 'idle' };
+  if (newest.status === 'completed') {
+    const isKept = newest.flags.some(({ code }) => code === 'shadow-operation');
+    return isKept ? { kind: 'kept', assessment: newest } : { kind: 'idle' };
+  }
   if (newest.status === 'refused' || newest.status === 'failed') return { kind: newest.status, assessment: newest };
   return { kind: 'open', assessment: newest };
 }

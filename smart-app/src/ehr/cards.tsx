@@ -3,13 +3,14 @@ import Markdown from 'react-markdown';
 import { reportOverride } from './cds.ts';
 import type { ShownCard } from './cds.ts';
 
-interface CardsProps {
+export interface CardsProps {
   /** Of what the cards speak, for screen readers. */
   readonly about: string;
   readonly cards: readonly ShownCard[];
   /** What to say where there is none. */
   readonly silence: string;
-  readonly onOpenApp: () => void;
+  /** With the `appContext` of the link. */
+  readonly onOpenApp: (appContext: string | undefined) => void;
   readonly onOverridden: (card: ShownCard) => void;
 }
 
@@ -35,7 +36,7 @@ export function Cards({ about, cards, silence, onOpenApp, onOverridden }: CardsP
           <p className="quiet">{card.source.label}</p>
           <p className="actions">
             {card.links?.map((link) => (
-              <button key={link.url} type="button" className="primary" onClick={onOpenApp}>
+              <button key={link.url} type="button" className="primary" onClick={() => onOpenApp(link.appContext)}>
                 {link.label}
               </button>
             ))}

@@ -24,7 +24,7 @@ export async function readChart(patientId: string): Promise<ChartContent> {
 
 interface ChartProps {
   readonly patient: Patient;
-  readonly onLaunch: (imagingStudy?: string) => void;
+  readonly onLaunch: (appContext?: string) => void;
   /** Raised when something was written into the chart. */
   readonly revision: number;
 }
@@ -85,7 +85,7 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
         silence={
           unanswered ? 'The decision support did not answer.' : 'Decision support has nothing to say about this chart.'
         }
-        onOpenApp={() => onLaunch()}
+        onOpenApp={onLaunch}
         onOverridden={(card) => setCards((shown) => shown.filter(({ uuid }) => uuid !== card.uuid))}
       />
       <ol className="timeline">
@@ -95,7 +95,7 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
             <span>{what}</span>
             <details>
               <summary>raw</summary>
-              <pre>{JSON.stringify(resource, null, 2)}</pre>
+              <pre tabIndex={0}>{JSON.stringify(resource, null, 2)}</pre>
             </details>
           </li>
         ))}

@@ -1,11 +1,12 @@
 import { useEffect, useRef, useState } from 'react';
 import { Cards } from './cards.tsx';
+import type { CardsProps } from './cards.tsx';
 import { fireHook } from './cds.ts';
 import type { ShownCard } from './cds.ts';
 import { CATALOG, toOrder } from './orders.ts';
 
 /** Order entry: choosing fires order-select, signing fires order-sign. Nothing is ordered for anyone. */
-export function OrderEntry({ patientId, onOpenApp }: { readonly patientId: string; readonly onOpenApp: () => void }) {
+export function OrderEntry({ patientId, onOpenApp }: { readonly patientId: string } & Pick<CardsProps, 'onOpenApp'>) {
   const [chosen, setChosen] = useState<number>();
   const [cards, setCards] = useState<readonly ShownCard[]>([]);
   const [said, setSaid] = useState('Choose an order: the decision support is asked while you choose.');

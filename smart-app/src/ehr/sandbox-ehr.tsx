@@ -37,9 +37,9 @@ export function SandboxEhr() {
     setChosen(id);
     setApp(undefined);
   };
-  const launch = (id: string): void => {
+  const launch = (id: string, appContext?: string): void => {
     setMessage('');
-    launchUrl(id).then(setApp, (error: Error) => setMessage(error.message));
+    launchUrl(id, appContext).then(setApp, (error: Error) => setMessage(error.message));
   };
   const patient = patients.find(({ id }) => id === chosen);
   return (
@@ -80,8 +80,12 @@ export function SandboxEhr() {
         </nav>
         {patient !== undefined && (
           <main>
-            <Chart patient={patient} revision={revision} onLaunch={() => launch(patient.id ?? '')} />
-            <OrderEntry patientId={patient.id ?? ''} onOpenApp={() => launch(patient.id ?? '')} />
+            <Chart
+              patient={patient}
+              revision={revision}
+              onLaunch={(appContext) => launch(patient.id ?? '', appContext)}
+            />
+            <OrderEntry patientId={patient.id ?? ''} onOpenApp={(appContext) => launch(patient.id ?? '', appContext)} />
           </main>
         )}
         {app !== undefined && (

@@ -1,15 +1,20 @@
 /** One launch: the EHR, its patient, and reading both with the user's token. */
 import FHIR from 'fhirclient';
+import type { Requested } from '../chart/forecast.ts';
 import { findIssuer, readConfig } from './config.ts';
 import type { AppConfig } from './config.ts';
+import { nextPage } from './next-page.ts';
+import type { Page } from './next-page.ts';
 
 export interface Session {
   readonly config: AppConfig;
   /** "Patient/<id>" of the launch context. */
   readonly patientReference: string;
   readonly needPatientBanner: boolean;
+  /** False in the sandbox, whose simulated patients stay where they were in time; the cards hold it so, too. */
+  readonly windowEnds: boolean;
   /** What the card that launched the app asked to see; untrusted, held against the chart before use. */
-  readonly requested: { readonly riskAssessment?: string; readonly imagingStudy?: string };
+  readonly requested: Requested;
   readonly ehr: EhrReader;
   /** A call to the hemocast service with the user's token. Path begins with "/v1/". */
   readonly callService: (path: string, init?: RequestInit) => Promise<Response>;
@@ -18,7 +23,7 @@ export interface Session {
 export interface EhrReader {
   /** "Patient/1" or "RiskAssessment?subject=Patient/1". Throws EhrError. */
   read(path: string): Promise<unknown>;
-  /** Every resource of a search, following next links of the same server. Throws EhrError. */
+  /** Every resource of a search, or an error with words for the user: never a part of them. */
   search(path: string): Promise<readonly unknown[]>;
   readBytes(path: string, accept: string): Promise<ArrayBuffer>;
 }
@@ -26,8 +31,7 @@ export interface EhrReader {
 /** `status` 0: not reachable. */
 export class EhrError extends Error {
   readonly status: number;
-  constructor(status: number, path: string) {
-    const what = path.split(/[/?]/)[0];
+  constructor(status: number, what: string) {
     super(status === 0 ? `The EHR could not be reached (${what}).` : `The EHR answered ${status} for ${what}.`);
     this.status = status;
   }
@@ -35,7 +39,9 @@ export class EhrError extends Error {
 
 const ID = /^[A-Za-z0-9\-.]{1,64}$/;
 /** More pages than any patient has; a server whose pages never end is not followed. */
-const MOST_PAGES = 10;
+const MOST_PAGES = 20;
+/** Where the service keeps its sandbox EHR, on the app's own origin. */
+const SANDBOX_PATH = '/sandbox/fhir';
 
 /** Completes the authorization that launch.html began. Throws with words for the user. */
 export async function openSession(): Promise<Session> {
@@ -53,19 +59,21 @@ export async function openSession(): Promise<Session> {
     const authorization = client.getAuthorizationHeader();
     return authorization === null ? {} : { authorization };
   };
+  const baseUrl = serverUrl.replace(/\/+$/, '');
   return {
     config,
     patientReference: `Patient/${patient}`,
     needPatientBanner: tokenResponse.need_patient_banner !== false,
+    windowEnds: baseUrl !== new URL(SANDBOX_PATH, location.origin).href,
     requested: readAppContext(tokenResponse.appContext),
-    ehr: createEhrReader(serverUrl.replace(/\/+$/, ''), headers),
+    ehr: createEhrReader(baseUrl, headers),
     callService: (path, init = {}) =>
       fetch(path, { ...init, credentials: 'omit', headers: { ...headers(), ...(init.headers as object) } }),
   };
 }
 
 /** CDS Hooks 2.0.1: appContext is an opaque string; ours is JSON with two references. Anything else is as if absent. */
-export function readAppContext(appContext: unknown): Session['requested'] {
+export function readAppContext(appContext: unknown): Requested {
   if (typeof appContext !== 'string' || appContext.length > 2_000) return {};
   try {
     const content = JSON.parse(appContext) as Record<string, unknown> | null;
@@ -82,7 +90,8 @@ export function readAppContext(appContext: unknown): Session['requested'] {
 }
 
 export function createEhrReader(baseUrl: string, headers: () => Record<string, string>): EhrReader {
-  const get = async (path: string, accept: string): Promise<Response> => {
+  /** `what` is the resource type in the words of an error: the address of a later page need not name it. */
+  const get = async (path: string, accept: string, what = path.split(/[/?]/)[0]): Promise<Response> => {
     const init: RequestInit = {
       headers: { ...headers(), accept },
       credentials: 'omit',
@@ -90,20 +99,21 @@ export function createEhrReader(baseUrl: string, headers: () => Record<string, s
       cache: 'no-store',
     };
     const response = await fetch(`${baseUrl}/${path}`, init).catch(() => undefined);
-    if (response === undefined || !response.ok) throw new EhrError(response?.status ?? 0, path);
+    if (response === undefined || !response.ok) throw new EhrError(response?.status ?? 0, what);
     return response;
   };
-  const read = async (path: string): Promise<unknown> => (await get(path, 'application/fhir+json')).json();
   return {
-    read,
+    read: async (path) => (await get(path, FHIR_JSON)).json(),
     async search(path) {
+      const [what] = path.split('?');
       const resources: unknown[] = [];
       let next: string | undefined = path;
-      for (let page = 0; next !== undefined && page < MOST_PAGES; page++) {
-        const bundle = (await read(next)) as Bundle | null;
-        for (const { resource } of bundle?.entry ?? []) resources.push(resource);
-        const url: string | undefined = bundle?.link?.find(({ relation }) => relation === 'next')?.url;
-        next = url?.startsWith(`${baseUrl}/`) ? url.slice(baseUrl.length + 1) : undefined;
+      for (let page = 0; next !== undefined; page++) {
+        if (page === MOST_PAGES) throw new Error(`The EHR’s list of ${what} does not end; it was not read to its end.`);
+        const bundle = (await (await get(next, FHIR_JSON, what)).json()) as Bundle | null;
+        if (bundle?.resourceType !== 'Bundle') throw new Error(`The EHR answered with no list of ${what}.`);
+        for (const { resource } of bundle.entry ?? []) resources.push(resource);
+        next = nextPage(bundle, baseUrl);
       }
       return resources;
     },
@@ -111,7 +121,9 @@ export function createEhrReader(baseUrl: string, headers: () => Record<string, s
   };
 }
 
-interface Bundle {
+const FHIR_JSON = 'application/fhir+json';
+
+interface Bundle extends Page {
+  readonly resourceType?: unknown;
   readonly entry?: readonly { readonly resource?: unknown }[];
-  readonly link?: readonly { readonly relation?: string; readonly url?: string }[];
 }

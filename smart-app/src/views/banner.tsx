@@ -6,11 +6,12 @@ import type { Study } from '../chart/studies.ts';
 interface Props {
   readonly patient: PatientSummary | undefined;
   readonly study: Study | undefined;
-  readonly disclaimer: string;
+  /** Of the network that made the forecast shown, or of the one in use. */
+  readonly label: string;
 }
 
 /** Shown also where the EHR has a banner of its own: who the number is about is part of the number. */
-export function Banner({ patient, study, disclaimer }: Props): ReactNode {
+export function Banner({ patient, study, label }: Props): ReactNode {
   return (
     <header className="banner">
       <div className="who">
@@ -31,7 +32,7 @@ export function Banner({ patient, study, disclaimer }: Props): ReactNode {
         {study && <p className="study">Initial CT {dateTimeText(study.startedAt) ?? 'at an unknown time'}</p>}
       </div>
       <p className="disclaimer">
-        <strong>{disclaimer}</strong>
+        <strong>{label}</strong>
       </p>
     </header>
   );

@@ -5,8 +5,7 @@ import { chooseForecast } from '../chart/forecast.ts';
 import type { Forecast } from '../chart/forecast.ts';
 import { readDetails, readFirstScreen, readStudies, readWork, requestAssessment } from '../chart/read-chart.ts';
 import type { Details, FirstScreen } from '../chart/read-chart.ts';
-import { newerThan } from '../chart/studies.ts';
-import type { Study } from '../chart/studies.ts';
+import type { StudyList } from '../chart/studies.ts';
 import type { Work } from '../chart/work.ts';
 import type { Session } from '../session/session.ts';
 import { Banner } from './banner.tsx';
@@ -18,36 +17,53 @@ import { RiskPanel } from './risk-panel.tsx';
 import { ViewerPanel } from './viewer-panel.tsx';
 
 /** How often work under way is looked at; how often the chart is, for what began, was replaced or was taken back, ms. */
-const LOOK_MS = { open: 1_000, idle: 15_000 } as const;
+const LOOK_MS = { open: 1_000, silent: 5_000, idle: 15_000 } as const;
 
 export function ChartView({ session }: { readonly session: Session }): ReactNode {
   const [requested, setRequested] = useState(session.requested.riskAssessment);
+  /** The CT whose assessment is followed: the card's, then the one that was asked for last. */
+  const [wanted, setWanted] = useState(session.requested.imagingStudy);
   const [screen, setScreen] = useState<FirstScreen>();
   const [failure, setFailure] = useState<string>();
   const [details, setDetails] = useState<Details & { of: string }>();
-  const [studies, setStudies] = useState<readonly Study[]>();
+  const [list, setList] = useState<StudyList>({ studies: undefined, problem: undefined });
   const [work, setWork] = useState<Work>();
   const [asking, setAsking] = useState<{ pending: boolean; problem: string | undefined }>({
     pending: false,
     problem: undefined,
   });
 
+  // What a card names is not followed where this chart does not hold it.
+  const isOurs = list.studies?.some(({ reference }) => reference === wanted) ?? true;
+  const followed = isOurs ? wanted : undefined;
+
   const lastShown = useRef<string>(undefined);
   const readScreen = useCallback(async (): Promise<void> => {
     try {
-      const { chosen, ...read } = await readFirstScreen(session, requested);
+      const { chosen, ...read } = await readFirstScreen(session, {
+        riskAssessment: requested,
+        imagingStudy: followed,
+      });
       // What is taken back while someone looks at it is struck through before their eyes; it does not just vanish.
       const forecasts = chosen.all.map(({ forecast }) => forecast);
-      const kept = chosen.shown === undefined ? chooseForecast(forecasts, lastShown.current) : chosen;
+      const kept =
+        chosen.shown === undefined ? chooseForecast(forecasts, { riskAssessment: lastShown.current }) : chosen;
       lastShown.current = kept.shown?.reference;
       setScreen({ ...read, chosen: kept });
       setFailure(undefined);
     } catch (error) {
-      setFailure(error instanceof Error ? error.message : 'The chart could not be read.');
+      setFailure(wordsOf(error));
     }
-  }, [session, requested]);
+  }, [session, requested, followed]);
+  const readList = useCallback(async (): Promise<void> => {
+    try {
+      setList({ studies: await readStudies(session), problem: undefined });
+    } catch (error) {
+      setList(({ studies }) => ({ studies, problem: wordsOf(error) }));
+    }
+  }, [session]);
   useEffect(() => void readScreen(), [readScreen]);
-  useEffect(() => void readStudies(session).then(setStudies, () => setStudies([])), [session]);
+  useEffect(() => void readList(), [readList]);
 
   const forecast = screen?.chosen.shown;
   useEffect(() => {
@@ -57,48 +73,54 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
       if (!gone) setDetails({ ...read, of: forecast.reference });
     });
     return () => void (gone = true);
-  }, [session, forecast?.reference]);
+  }, [session, forecast?.reference, forecast?.status]);
 
   // Looked at while the screen is visible, and at once when it becomes so: nobody reads what has been taken back since.
   const kind = work?.kind;
   useEffect(() => {
+    let gone = false;
     const look = async (): Promise<void> => {
       if (document.hidden) return;
-      const found = kind === 'unknown' ? undefined : await readWork(session, session.requested.imagingStudy);
+      const found = kind === 'unknown' ? undefined : await readWork(session, followed);
+      if (gone) return; // of a CT that is followed no longer
       if (found !== undefined) setWork(found);
-      if (kind !== undefined && (kind !== 'open' || found?.kind === 'idle')) await readScreen();
+      if (kind !== undefined && (kind !== 'open' || found?.kind === 'idle')) {
+        await Promise.all([readScreen(), readList()]);
+      }
     };
     if (kind === undefined) void look();
-    const timer = setInterval(() => void look(), kind === 'open' ? LOOK_MS.open : LOOK_MS.idle);
+    const timer = setInterval(() => void look(), kind === 'open' || kind === 'silent' ? LOOK_MS[kind] : LOOK_MS.idle);
     const seen = (): void => void look();
     document.addEventListener('visibilitychange', seen);
     return () => {
+      gone = true;
       clearInterval(timer);
       document.removeEventListener('visibilitychange', seen);
     };
-  }, [session, kind, readScreen]);
+  }, [session, kind, followed, readScreen, readList]);
 
   const assess = async (study: string): Promise<void> => {
+    setWanted(study);
     setAsking({ pending: true, problem: undefined });
     try {
       await requestAssessment(session, study);
       setAsking({ pending: false, problem: undefined });
     } catch (error) {
-      setAsking({ pending: false, problem: error instanceof Error ? error.message : 'It could not be asked for.' });
+      setAsking({ pending: false, problem: wordsOf(error) });
     }
-    const found = await readWork(session);
+    const found = await readWork(session, study);
     setWork(found);
     if (found.kind === 'idle') await readScreen();
   };
 
   const open = (chosen: Forecast): void => setRequested(chosen.reference);
-  const study = studies?.find(({ reference }) => reference === forecast?.studyReference);
+  const study = list.studies?.find(({ reference }) => reference === forecast?.studyReference);
   const current = details?.of === forecast?.reference ? details : undefined;
   const standing = screen?.chosen.standing ?? 'current';
   if (failure !== undefined && screen === undefined) {
     return (
       <>
-        <Banner patient={undefined} study={undefined} disclaimer={session.config.disclaimer} />
+        <Banner patient={undefined} study={undefined} label={session.config.disclaimer} />
         <main>
           <section className="panel notice warning" role="alert">
             <h2>The chart could not be read</h2>
@@ -113,7 +135,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   }
   return (
     <>
-      <Banner patient={screen?.patient} study={study} disclaimer={session.config.disclaimer} />
+      <Banner patient={screen?.patient} study={study} label={forecast?.label ?? session.config.disclaimer} />
       <main aria-busy={screen === undefined} data-state={stateName(screen, work)}>
         {screen === undefined && (
           <p className="panel notice" role="status">
@@ -131,15 +153,18 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             here. Tell its administrator.
           </p>
         )}
-        {screen !== undefined && <StandingNotice chosen={screen.chosen} onOpen={open} />}
-        {forecast !== undefined && standing === 'current' && studies !== undefined && (
-          <NewerStudyNotice study={newerThan(studies, forecast.studyReference)} />
+        {screen !== undefined && (
+          <StandingNotice chosen={screen.chosen} withdrawnAt={current?.withdrawnAt} onOpen={open} />
+        )}
+        {forecast !== undefined && (standing === 'current' || standing === 'past') && (
+          <NewerStudyNotice forecast={forecast} list={list} />
         )}
         {screen !== undefined && (
           <WorkNotice
             work={work}
             hasForecast={forecast !== undefined}
-            studies={studies}
+            list={list}
+            wanted={followed}
             asking={asking}
             onAssess={(id) => void assess(id)}
           />
@@ -148,7 +173,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           <div className="column">
             <RiskPanel forecast={forecast} standing={standing} />
             <FindingsPanel details={current} />
-            <LimitsPanel forecast={forecast} disclaimer={session.config.disclaimer} details={current} />
+            <LimitsPanel forecast={forecast} details={current} />
             <OriginPanel ehr={session.ehr} forecast={forecast} details={current} />
           </div>
         )}
@@ -161,6 +186,10 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
       </main>
     </>
   );
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'Unknown reason.';
 }
 
 /** For tests and support: which of the screen's states this is. */

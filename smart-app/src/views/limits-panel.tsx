@@ -4,17 +4,13 @@ import type { Details } from '../chart/read-chart.ts';
 
 export function LimitsPanel({
   forecast,
-  disclaimer,
   details,
 }: {
   readonly forecast: Forecast;
-  readonly disclaimer: string;
   readonly details: Details | undefined;
 }): ReactNode {
-  // The label stands in the banner; a reference is for machines.
-  const notes = forecast.notes
-    .filter((note) => note !== disclaimer)
-    .map((note) => note.replace(/ \([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]+\)/g, ''));
+  // A reference is for machines.
+  const notes = forecast.notes.map((note) => note.replace(/ \([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]+\)/g, ''));
   const missing = details?.missing ?? [];
   return (
     <section className="panel limits" aria-labelledby="limits-heading">

@@ -1,20 +1,24 @@
-/** Everything that is not a current forecast: none yet, under way, refused, failed, out of date, withdrawn. */
+/** Everything that is not a current forecast: none yet, under way, refused, failed, kept, out of date, past, withdrawn. */
+import { useState } from 'react';
 import type { ReactNode } from 'react';
 import { dateTimeText } from '../chart/fhir-text.ts';
-import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
-import type { Study } from '../chart/studies.ts';
+import type { ChosenForecast, Forecast, Standing } from '../chart/forecast.ts';
+import { newerThan } from '../chart/studies.ts';
+import type { Study, StudyList } from '../chart/studies.ts';
 import { nextStep, stageText } from '../chart/work.ts';
 import type { Work } from '../chart/work.ts';
 
 export interface WorkNoticeProps {
   readonly work: Work | undefined;
   readonly hasForecast: boolean;
-  readonly studies: readonly Study[] | undefined;
+  readonly list: StudyList;
+  /** The CT that the card, or the user, asked for. */
+  readonly wanted: string | undefined;
   readonly asking: { readonly pending: boolean; readonly problem: string | undefined };
   readonly onAssess: (study: string) => void;
 }
 
-export function WorkNotice({ work, hasForecast, studies, asking, onAssess }: WorkNoticeProps): ReactNode {
+export function WorkNotice({ work, hasForecast, ...offer }: WorkNoticeProps): ReactNode {
   if (work === undefined)
     return hasForecast ? null : (
       <p className="panel notice" role="status">
@@ -33,66 +37,122 @@ export function WorkNotice({ work, hasForecast, studies, asking, onAssess }: Wor
           </p>
         </section>
       );
-    case 'refused':
+    case 'refused': {
+      const refused = work.assessment.imagingStudy;
+      const others = offer.list.studies?.filter(({ reference }) => reference !== refused);
       return (
         <section className="panel notice" aria-labelledby="work-heading">
           <h2 id="work-heading">{hasForecast ? 'The newest scan was not assessed' : 'No forecast for this scan'}</h2>
           <p>{work.assessment.refusal?.message ?? 'The service refused the scan.'}</p>
           <p>{nextStep(work.assessment.refusal?.code ?? '')}</p>
-          <p>{studyText(studies, work.assessment.imagingStudy)}</p>
+          <p>{studyText(offer.list.studies, refused)}</p>
+          {!hasForecast && others !== undefined && others.length > 0 && (
+            <OfferCt {...offer} list={{ ...offer.list, studies: others }} />
+          )}
           <p className="quiet">For support: code {work.assessment.refusal?.code ?? 'not stated'}.</p>
         </section>
       );
+    }
     case 'failed':
       return (
         <section className="panel notice" aria-labelledby="work-heading">
           <h2 id="work-heading">The assessment failed</h2>
           <p>The service, or a system it needs, could not do its work. That says nothing about the patient’s images.</p>
-          <AskButton study={work.assessment.imagingStudy} asking={asking} onAssess={onAssess}>
+          <AskButton study={work.assessment.imagingStudy} {...offer}>
             Try again
           </AskButton>
           <p className="quiet">Code: {work.assessment.error?.code ?? 'not stated'}.</p>
         </section>
       );
+    case 'kept':
+      return (
+        <section className="panel notice" aria-labelledby="work-heading">
+          <h2 id="work-heading">The scan was assessed, and the result is kept but not shown</h2>
+          <p>
+            The service was in shadow operation: it keeps its results for those who evaluate it. They are not in the
+            chart and say nothing here.
+          </p>
+          <p>{studyText(offer.list.studies, work.assessment.imagingStudy)}</p>
+          {!hasForecast && <OfferCt {...offer} />}
+        </section>
+      );
+    case 'silent':
+      return (
+        <section className="panel notice warning" aria-labelledby="work-heading" role="status">
+          <h2 id="work-heading">The hemocast service does not answer</h2>
+          <p>
+            Whether a scan of this patient is being assessed is not known. The service is asked again by itself; what
+            the chart holds is shown here all the same.
+          </p>
+        </section>
+      );
     default:
-      return hasForecast ? null : <NoneYet work={work} studies={studies} asking={asking} onAssess={onAssess} />;
+      return hasForecast ? null : (
+        <section className="panel notice" aria-labelledby="work-heading">
+          <h2 id="work-heading">No assessment yet</h2>
+          {work.kind === 'idle' ? (
+            <OfferCt {...offer} />
+          ) : (
+            <p>You cannot ask for one from here: your EHR has not given the app that right.</p>
+          )}
+        </section>
+      );
   }
+}
+
+function wordsOf({ description, startedAt }: Study): string {
+  return `“${description}”, ${dateTimeText(startedAt) ?? 'time not stated'}`;
 }
 
 /** Which CT it was, in the words of the chart. */
 function studyText(studies: readonly Study[] | undefined, reference: string): string {
   const study = studies?.find((one) => one.reference === reference);
-  if (study === undefined) return `The CT is ${reference}.`;
-  return `The CT is “${study.description}”, ${dateTimeText(study.startedAt) ?? 'time not stated'}.`;
+  return `The CT is ${study === undefined ? reference : wordsOf(study)}.`;
 }
 
-function NoneYet({ work, studies, asking, onAssess }: Omit<WorkNoticeProps, 'hasForecast'>): ReactNode {
-  const study = studies?.[0];
+/** Offers the CT that was wanted, or the only one. Where there are several it is the user who knows which one counts. */
+function OfferCt({
+  list: { studies, problem },
+  wanted,
+  ...ask
+}: Omit<WorkNoticeProps, 'work' | 'hasForecast'>): ReactNode {
+  const [chosen, setChosen] = useState<string>();
+  if (studies === undefined) {
+    return problem === undefined ? (
+      <p className="quiet">Looking for CT studies …</p>
+    ) : (
+      <p role="alert">The CT studies could not be read. {problem} The app tries again by itself.</p>
+    );
+  }
+  if (studies.length === 0) return <p>The chart holds no CT study of this patient.</p>;
+  const named = (reference: string | undefined): Study | undefined =>
+    studies.find((study) => study.reference === reference);
+  const study = named(chosen) ?? named(wanted) ?? (studies.length === 1 ? studies[0] : undefined);
   return (
-    <section className="panel notice" aria-labelledby="work-heading">
-      <h2 id="work-heading">No assessment yet</h2>
-      {studies === undefined ? (
-        <p className="quiet">Looking for CT studies …</p>
-      ) : study === undefined ? (
-        <p>The chart holds no CT study of this patient.</p>
+    <>
+      {studies.length === 1 ? (
+        <p>The CT is {wordsOf(studies[0])}.</p>
       ) : (
-        <>
-          <p>
-            The newest CT is “{study.description}”, {dateTimeText(study.startedAt) ?? 'time not stated'}.
-          </p>
-          {work?.kind === 'idle' ? (
-            <AskButton study={study.reference} asking={asking} onAssess={onAssess}>
-              Assess this CT
-            </AskButton>
-          ) : (
-            <p>
-              The service has not assessed it. You cannot ask for it from here: your EHR has not given the app that
-              right.
-            </p>
-          )}
-        </>
+        <p>
+          <label>
+            Which CT? A forecast is made from the first one after the thrombectomy.{' '}
+            <select value={study?.reference ?? ''} onChange={({ target }) => setChosen(target.value)}>
+              <option value="" disabled>
+                choose …
+              </option>
+              {studies.map((one) => (
+                <option key={one.reference} value={one.reference}>
+                  {dateTimeText(one.startedAt) ?? 'Time not stated'}: {one.description}
+                </option>
+              ))}
+            </select>
+          </label>
+        </p>
       )}
-    </section>
+      <AskButton study={study?.reference} {...ask}>
+        Assess this CT
+      </AskButton>
+    </>
   );
 }
 
@@ -101,14 +161,15 @@ function AskButton({
   asking,
   onAssess,
   children,
-}: Pick<WorkNoticeProps, 'asking' | 'onAssess'> & { study: string; children: ReactNode }): ReactNode {
+}: Pick<WorkNoticeProps, 'asking' | 'onAssess'> & { study: string | undefined; children: ReactNode }): ReactNode {
   return (
     <>
       <button
         type="button"
         className="primary"
+        disabled={study === undefined}
         aria-disabled={asking.pending}
-        onClick={() => asking.pending || onAssess(study)}
+        onClick={() => asking.pending || study === undefined || onAssess(study)}
       >
         {asking.pending ? 'Asking …' : children}
       </button>
@@ -117,9 +178,15 @@ function AskButton({
   );
 }
 
-function Withdrawal({ forecast: { withdrawal } }: { readonly forecast: Forecast }): ReactNode {
+function Withdrawal({
+  forecast: { withdrawal },
+  recordedAt,
+}: {
+  readonly forecast: Forecast;
+  readonly recordedAt: string | undefined;
+}): ReactNode {
   if (withdrawal === undefined) return <p>The chart does not say why.</p>;
-  const at = dateTimeText(withdrawal.at);
+  const at = dateTimeText(recordedAt ?? withdrawal.at);
   return (
     <p>
       Why: {withdrawal.words}
@@ -128,27 +195,37 @@ function Withdrawal({ forecast: { withdrawal } }: { readonly forecast: Forecast 
   );
 }
 
+const STANDING: Readonly<Record<Exclude<Standing, 'current'>, readonly [heading: string, meaning: string]>> = {
+  past: [
+    'Its 72 hours have passed: it says nothing about now',
+    'The forecast below was about the time stated beside it. Do not use its number for what comes next.',
+  ],
+  superseded: [
+    'This assessment has been replaced',
+    'A later assessment of this patient counts instead. Do not use its number.',
+  ],
+  withdrawn: ['This assessment was withdrawn', 'It is marked as entered in error in the chart. Do not use its number.'],
+};
+
 /** Why what is shown does not count, with the way to what does. */
 export function StandingNotice({
-  chosen,
+  chosen: { shown, standing, current },
+  withdrawnAt,
   onOpen,
 }: {
-  chosen: ChosenForecast;
-  onOpen: (forecast: Forecast) => void;
+  readonly chosen: ChosenForecast;
+  readonly withdrawnAt: string | undefined;
+  readonly onOpen: (forecast: Forecast) => void;
 }): ReactNode {
-  if (chosen.standing === 'current' || chosen.shown === undefined) return null;
-  const withdrawn = chosen.standing === 'withdrawn';
+  if (standing === 'current' || shown === undefined) return null;
+  const [heading, meaning] = STANDING[standing];
   return (
     <section className="panel notice warning" aria-labelledby="standing-heading">
-      <h2 id="standing-heading">{withdrawn ? 'This assessment was withdrawn' : 'This assessment has been replaced'}</h2>
-      <p>
-        {withdrawn
-          ? 'It is marked as entered in error in the chart. Do not use its number.'
-          : 'A later assessment of this patient counts instead. Do not use its number.'}
-      </p>
-      {withdrawn && <Withdrawal forecast={chosen.shown} />}
-      {chosen.current ? (
-        <button type="button" className="primary" onClick={() => onOpen(chosen.current!)}>
+      <h2 id="standing-heading">{heading}</h2>
+      <p>{meaning}</p>
+      {standing === 'withdrawn' && <Withdrawal forecast={shown} recordedAt={withdrawnAt} />}
+      {current ? (
+        <button type="button" className="primary" onClick={() => onOpen(current)}>
           Show the current assessment
         </button>
       ) : (
@@ -158,12 +235,26 @@ export function StandingNotice({
   );
 }
 
-export function NewerStudyNotice({ study }: { readonly study: Study | undefined }): ReactNode {
-  if (study === undefined) return null;
+/** Whether the forecast rests on the newest CT, where that is not so or not known. */
+export function NewerStudyNotice({
+  forecast,
+  list,
+}: {
+  readonly forecast: Forecast;
+  readonly list: StudyList;
+}): ReactNode {
+  const newer = newerThan(list.studies ?? [], forecast.studyReference);
+  if (newer !== undefined) {
+    return (
+      <p className="panel notice warning" role="status">
+        A newer CT is in the chart: {wordsOf(newer)}. The forecast below rests on the earlier one.
+      </p>
+    );
+  }
+  if (list.problem === undefined) return null;
   return (
     <p className="panel notice warning" role="status">
-      A newer CT is in the chart: “{study.description}”, {dateTimeText(study.startedAt) ?? 'time not stated'}. The
-      forecast below rests on the earlier one.
+      The CT studies could not be read: whether a newer CT is in the chart is not known. {list.problem}
     </p>
   );
 }

@@ -66,7 +66,12 @@ interface HistoryProps {
 }
 
 export function HistoryPanel({ chosen, onOpen }: HistoryProps): ReactNode {
-  const words = { current: 'current', superseded: 'superseded', withdrawn: 'withdrawn' } as const;
+  const words = {
+    current: 'current',
+    past: 'its 72 hours have passed',
+    superseded: 'superseded',
+    withdrawn: 'withdrawn',
+  } as const;
   return (
     <section className="panel history" aria-labelledby="history-heading">
       <h2 id="history-heading">Assessments of this patient</h2>

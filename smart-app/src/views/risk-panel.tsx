@@ -20,13 +20,20 @@ export function RiskPanel({
       </section>
     );
   }
+  const time = window !== undefined && (
+    <p className="quiet">
+      Forecast for {dateTimeText(window.start) ?? 'an unknown start'} to {dateTimeText(window.end) ?? 'an unknown end'}
+    </p>
+  );
   if (standing !== 'current') {
     return (
       <section className="panel risk" aria-labelledby="risk-heading">
         {heading}
         <p className="number void" data-testid="risk">
-          <s>{percentText(percent)}</s> <span className="band">no longer counts</span>
+          <s>{percentText(percent)}</s>{' '}
+          <span className="band">{standing === 'past' ? 'not a risk of now' : 'no longer counts'}</span>
         </p>
+        {standing === 'past' && time}
       </section>
     );
   }
@@ -49,12 +56,7 @@ export function RiskPanel({
         About <strong>{Math.round(percent)} of 100</strong> patients with such a scan bleed
         {base !== undefined && `; over all patients, ${base} of 100 (assumed base rate)`}.
       </p>
-      {window !== undefined && (
-        <p className="quiet">
-          Forecast for {dateTimeText(window.start) ?? 'an unknown start'} to{' '}
-          {dateTimeText(window.end) ?? 'an unknown end'}
-        </p>
-      )}
+      {time}
       <details>
         <summary>Show as 100 people</summary>
         <IconArray percent={percent} />

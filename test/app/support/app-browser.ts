@@ -43,18 +43,23 @@ export interface AppPage {
   close(): Promise<void>;
 }
 
+/** The sandbox's chart under another address: an EHR that is not the sandbox. */
+export const HOSPITAL = '/hospital/fhir';
+
 /**
  * Opens the app for a patient. The state that fhirclient keeps after the EHR's redirect is put into the tab's own storage:
  * the sandbox's chart answers this machine without a token, so that screens can be tested without a launch each.
+ * `fhir` is the path of the EHR on the service.
  */
 export async function openApp(
   browser: Browser,
   service: ServiceProcess,
   patient: string,
-  options: BrowserContextOptions & { readonly appContext?: object; readonly context?: BrowserContext } = {},
+  options: BrowserContextOptions & LaunchOptions & { readonly context?: BrowserContext } = {},
 ): Promise<AppPage> {
-  const { appContext, context: given, ...contextOptions } = options;
+  const { appContext, fhir, context: given, ...contextOptions } = options;
   const context = given ?? (await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions }));
+  if (fhir === HOSPITAL) await openHospital(context, service);
   const page = await context.newPage();
   const [complaints, requested]: string[][] = [[], []];
   page.on('pageerror', (error) => void complaints.push(error.message));
@@ -62,17 +67,37 @@ export async function openApp(
   page.on('dialog', (dialog) => (complaints.push(`dialog ${dialog.message()}`), dialog.dismiss()));
   page.on('request', (request) => void requested.push(request.url()));
   await page.addInitScript(
-    `sessionStorage.setItem('${patient}-state', ${JSON.stringify(JSON.stringify(launchedState(service, patient, appContext)))})`,
+    `sessionStorage.setItem('${patient}-state', ${JSON.stringify(JSON.stringify(launchedState(service, patient, { appContext, fhir })))})`,
   );
   await page.goto(`${service.url}/app/index.html?state=${patient}-state`);
   return { page, context, complaints, requested, close: () => (given === undefined ? context.close() : page.close()) };
 }
 
-export function launchedState(service: ServiceProcess, patient: string, appContext?: object): object {
+interface LaunchOptions {
+  readonly appContext?: object;
+  readonly fhir?: string;
+}
+
+async function openHospital(context: BrowserContext, service: ServiceProcess): Promise<void> {
+  const issuers = [{ iss: `${service.url}${HOSPITAL}`, clientId: 'hemocast-app' }];
+  await context.route('**/app/config.json', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), issuers } });
+  });
+  await context.route(`${service.url}${HOSPITAL}/**`, (route) =>
+    route.continue({ url: route.request().url().replace(HOSPITAL, '/sandbox/fhir') }),
+  );
+}
+
+export function launchedState(
+  service: ServiceProcess,
+  patient: string,
+  { appContext, fhir = '/sandbox/fhir' }: LaunchOptions = {},
+): object {
   return {
     key: `${patient}-state`,
     clientId: 'hemocast-app',
-    serverUrl: `${service.url}/sandbox/fhir`,
+    serverUrl: `${service.url}${fhir}`,
     redirectUri: `${service.url}/app/index.html`,
     completeInTarget: true,
     tokenResponse: { patient, ...(appContext && { appContext: JSON.stringify(appContext) }) },
@@ -81,6 +106,11 @@ export function launchedState(service: ServiceProcess, patient: string, appConte
 
 export async function stateOf(page: Page, state: string): Promise<void> {
   await page.waitForSelector(`main[data-state="${state}"]`, { timeout: 30_000 });
+}
+
+/** What happens when someone comes back to the tab: the chart is looked at again at once. */
+export async function lookAgain(page: Page): Promise<void> {
+  await page.evaluate('document.dispatchEvent(new Event("visibilitychange"))');
 }
 
 export async function viewerReady(page: Page): Promise<void> {

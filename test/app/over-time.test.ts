@@ -1,0 +1,160 @@
+/** The app while time passes, and while the chart, the service and the EHR behind it change. */
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { describeWith } from '../support/components.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import {
+  HOSPITAL,
+  buildApp,
+  changeResource,
+  forecastsOf,
+  lookAgain,
+  openApp,
+  openChromium,
+  putResource,
+  stateOf,
+  violations,
+} from './support/app-browser.ts';
+
+const HOUR_MS = 3_600_000;
+
+describeWith('Chromium', 'The app over time', () => {
+  let service: ServiceProcess;
+  let browser: Browser;
+  beforeAll(async () => {
+    buildApp();
+    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await service?.stopAndForget();
+  });
+
+  /** Another CT of a patient, as the chart tells of it; its images are nowhere. */
+  const fileStudy = async (patient: string, id: string, started: string): Promise<void> =>
+    putResource(service, {
+      ...(await service.fhir(`ImagingStudy/${patient}-ct`)),
+      id,
+      started,
+      identifier: [{ system: 'urn:dicom:uid', value: `urn:oid:2.25.${id.length}4711` }],
+    });
+
+  it('shows a forecast whose 72 hours have passed as past, in an EHR that lives in our time', async () => {
+    const { page, close } = await openApp(browser, service, 'lindqvist-maja', { fhir: HOSPITAL });
+    await stateOf(page, 'past');
+    await page.getByRole('heading', { name: 'Its 72 hours have passed: it says nothing about now' }).waitFor();
+    expect(await page.locator('main').innerText()).toContain('There is no current assessment');
+    const risk = await page.locator('.risk').innerText();
+    expect(risk).toMatch(/not a risk of now[^]*Forecast for \d+ Mar 2026/);
+    expect(risk).not.toMatch(/interval|of 100|high risk/);
+    expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
+    expect(await page.locator('.history').innerText()).toContain('its 72 hours have passed');
+    expect(await violations(page)).toEqual([]);
+
+    const [{ id }] = await forecastsOf(service, 'lindqvist-maja');
+    const end = new Date(Date.now() + HOUR_MS).toISOString();
+    await changeResource(service, `RiskAssessment/${id}`, (risk) => void (risk.prediction[0].whenPeriod.end = end));
+    await lookAgain(page);
+    await stateOf(page, 'current');
+    await close();
+  });
+
+  it('goes on asking a service that did not answer, and says that it does not', async () => {
+    const { page, context, close } = await openApp(browser, service, 'okafor-james');
+    await stateOf(page, 'none-idle');
+    await context.route('**/v1/assessments?**', (route) => route.fulfill({ status: 503, json: {} }));
+    await lookAgain(page);
+    await stateOf(page, 'none-silent');
+    const text = await page.locator('main').innerText();
+    expect(text).toContain('The hemocast service does not answer');
+    expect(text).not.toContain('given the app that right');
+    expect(await violations(page)).toEqual([]);
+    await context.unroute('**/v1/assessments?**');
+    await stateOf(page, 'none-idle');
+    await close();
+  });
+
+  it('says that the studies could not be read, and not that there are none', async () => {
+    const { page, context, close } = await openApp(browser, service, 'okafor-james');
+    await context.route('**/sandbox/fhir/ImagingStudy?**', (route) => route.fulfill({ status: 503, body: 'no' }));
+    await page.reload();
+    await page.getByText('The CT studies could not be read. The EHR answered 503 for ImagingStudy.').waitFor();
+    expect(await page.locator('main').innerText()).not.toContain('holds no CT study');
+    await context.unroute('**/sandbox/fhir/ImagingStudy?**');
+    await lookAgain(page);
+    await page.getByRole('button', { name: 'Assess this CT' }).waitFor();
+    await close();
+  });
+
+  it('says by itself when a newer CT comes into the chart, and when that cannot be known', async () => {
+    const { page, context, close } = await openApp(browser, service, 'rivera-ana');
+    await stateOf(page, 'current');
+    await context.route('**/sandbox/fhir/ImagingStudy?**', (route) => route.fulfill({ status: 503, body: 'no' }));
+    await lookAgain(page);
+    await page.getByText('whether a newer CT is in the chart is not known').waitFor();
+    await context.unroute('**/sandbox/fhir/ImagingStudy?**');
+    await fileStudy('rivera-ana', 'rivera-ana-later', '2026-04-01T09:00:00+02:00');
+    await lookAgain(page);
+    await page.getByText('A newer CT is in the chart').waitFor();
+    await close();
+  });
+
+  it('offers the card’s CT first, follows the one that was asked for instead, and says how that ended', async () => {
+    await changeResource(service, 'Patient/silva-bento', (patient) => void (patient.birthDate = '1950-01-01'));
+    await fileStudy('silva-bento', 'silva-bento-day-after', '2026-04-01T09:00:00+02:00');
+    const appContext = { imagingStudy: 'ImagingStudy/silva-bento-day-after' };
+    const { page, close } = await openApp(browser, service, 'silva-bento', { appContext });
+    await stateOf(page, 'none-idle');
+    const choice = page.getByRole('combobox', { name: 'Which CT?' });
+    expect(await choice.inputValue()).toBe('ImagingStudy/silva-bento-day-after');
+    expect(await choice.locator('option').allInnerTexts()).toEqual([
+      'choose …',
+      expect.stringMatching(/^1 Apr 2026, 09:00 \(UTC\+02:00\): \S/),
+      expect.stringMatching(/^\d+ Mar 2026, \d\d:\d\d \(UTC\+01:00\): \S/),
+    ]);
+    await choice.selectOption('ImagingStudy/silva-bento-ct');
+    await page.getByRole('button', { name: 'Assess this CT' }).click();
+    await stateOf(page, 'none-refused');
+    expect(await page.locator('main').innerText()).toContain('identity-conflict');
+    await lookAgain(page);
+    await page.waitForTimeout(500);
+    await stateOf(page, 'none-refused');
+    expect(await page.getByText(/^The CT is “[^”]+”, 1 Apr 2026/).count()).toBe(1); // the other one, to be asked for
+    expect(await violations(page)).toEqual([]);
+    await close();
+  });
+
+  it('leaves it to the user which of several CTs is assessed, where no card names one of this patient’s', async () => {
+    await fileStudy('novak-petra', 'novak-petra-day-after', '2026-04-01T09:00:00+02:00');
+    const appContext = { imagingStudy: 'ImagingStudy/lindqvist-maja-ct' };
+    const { page, close } = await openApp(browser, service, 'novak-petra', { appContext });
+    await stateOf(page, 'none-idle');
+    const choice = page.getByRole('combobox', { name: 'Which CT?' });
+    expect(await choice.inputValue()).toBe('');
+    expect(await page.getByRole('button', { name: 'Assess this CT' }).isDisabled()).toBe(true);
+    expect(await violations(page)).toEqual([]);
+    await choice.selectOption('ImagingStudy/novak-petra-ct');
+    await page.getByRole('button', { name: 'Assess this CT' }).click();
+    await stateOf(page, 'current');
+    await close();
+  });
+
+  it('says in shadow operation that the result is kept and not shown', async () => {
+    const setMode = async (mode: string): Promise<void> => {
+      const init = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ mode }) };
+      expect((await service.fetch('/v1/operation', init)).status).toBe(200);
+    };
+    await setMode('shadow');
+    const { page, close } = await openApp(browser, service, 'okafor-james');
+    await page.getByRole('button', { name: 'Assess this CT' }).click();
+    await stateOf(page, 'none-kept');
+    const text = await page.locator('main').innerText();
+    expect(text).toContain('the result is kept but not shown');
+    expect(text).not.toMatch(/\d+ %/);
+    expect(await violations(page)).toEqual([]);
+    await setMode('running');
+    await page.getByRole('button', { name: 'Assess this CT' }).click();
+    await stateOf(page, 'current');
+    await close();
+  });
+});
