@@ -8,6 +8,7 @@ import {
   buildApp,
   changeResource,
   forecastsOf,
+  inspect,
   lookAgain,
   openApp,
   openChromium,
@@ -45,11 +46,11 @@ describeWith('Chromium', 'The app over time', () => {
     await page.getByRole('heading', { name: 'Its 72 hours have passed: it says nothing about now' }).waitFor();
     expect(await page.locator('main').innerText()).toContain('There is no current assessment');
     const risk = await page.locator('.risk').innerText();
-    expect(risk).toMatch(/not a risk of now[^]*Forecast for \d+ Mar 2026/);
+    expect(risk).toMatch(/not a current risk[^]*Forecast for \d+ Mar 2026/);
     expect(risk).not.toMatch(/interval|of 100|high risk/);
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('.history').innerText()).toContain('its 72 hours have passed');
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'past');
 
     const [{ id }] = await forecastsOf(service, 'lindqvist-maja');
     const end = new Date(Date.now() + HOUR_MS).toISOString();
@@ -68,7 +69,7 @@ describeWith('Chromium', 'The app over time', () => {
     const text = await page.locator('main').innerText();
     expect(text).toContain('The hemocast service does not answer');
     expect(text).not.toContain('given the app that right');
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'service-silent');
     await context.unroute('**/v1/assessments?**');
     await stateOf(page, 'none-idle');
     await close();
@@ -132,7 +133,7 @@ describeWith('Chromium', 'The app over time', () => {
     const choice = page.getByRole('combobox', { name: 'Which CT?' });
     expect(await choice.inputValue()).toBe('');
     expect(await page.getByRole('button', { name: 'Assess this CT' }).isDisabled()).toBe(true);
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'choose');
     await choice.selectOption('ImagingStudy/novak-petra-ct');
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await stateOf(page, 'current');
@@ -151,7 +152,7 @@ describeWith('Chromium', 'The app over time', () => {
     const text = await page.locator('main').innerText();
     expect(text).toContain('the result is kept but not shown');
     expect(text).not.toMatch(/\d+ %/);
-    expect(await violations(page)).toEqual([]);
+    await inspect(page, 'kept');
     await setMode('running');
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await stateOf(page, 'current');

@@ -1,10 +1,8 @@
 /** Every state of the app's screen, in Chromium, on the real service and its sandbox. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { Browser, Page } from 'playwright-core';
-import { describeWith, repositoryRoot } from '../support/components.ts';
+import type { Browser } from 'playwright-core';
+import { describeWith } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import {
   buildApp,
@@ -13,7 +11,7 @@ import {
   openApp,
   openChromium,
   putResource,
-  settled,
+  inspect,
   stateOf,
   viewerReady,
   violations,
@@ -30,20 +28,6 @@ describeWith('Chromium', 'The screen of the app', () => {
     await browser?.close();
     await service?.stopAndForget();
   });
-
-  /** Accessible, and a picture of it: with HEMOCAST_PICTURES=1 it replaces that of docs/images/states. */
-  const inspect = async (page: Page, name: string): Promise<void> => {
-    if (process.env.HEMOCAST_PICTURES === '1') {
-      const folder = join(repositoryRoot, 'docs/images/states');
-      mkdirSync(folder, { recursive: true });
-      const size = page.viewportSize()!;
-      await page.setViewportSize({ width: 1000, height: 640 });
-      await settled(page);
-      await page.screenshot({ path: join(folder, `${name}.png`) });
-      await page.setViewportSize(size);
-    }
-    expect(await violations(page)).toEqual([]);
-  };
 
   it('shows the risk with its interval, base rate, band and measurements, and what limits it', async () => {
     const { page, complaints, close } = await openApp(browser, service, 'lindqvist-maja');

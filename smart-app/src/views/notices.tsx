@@ -72,7 +72,10 @@ export function WorkNotice({ work, hasForecast, ...offer }: WorkNoticeProps): Re
             The service was in shadow operation: it keeps its results for those who evaluate it. They are not in the
             chart and say nothing here.
           </p>
-          <p>{studyText(offer.list.studies, work.assessment.imagingStudy)}</p>
+          {/* Where it is the only one, the offer names it. */}
+          {(hasForecast || offer.list.studies?.length !== 1) && (
+            <p>{studyText(offer.list.studies, work.assessment.imagingStudy)}</p>
+          )}
           {!hasForecast && <OfferCt {...offer} />}
         </section>
       );

@@ -31,7 +31,7 @@ export function RiskPanel({
         {heading}
         <p className="number void" data-testid="risk">
           <s>{percentText(percent)}</s>{' '}
-          <span className="band">{standing === 'past' ? 'not a risk of now' : 'no longer counts'}</span>
+          <span className="band">{standing === 'past' ? 'not a current risk' : 'no longer counts'}</span>
         </p>
         {standing === 'past' && time}
       </section>

@@ -1,7 +1,8 @@
 /** The SMART app in Chromium, opened as an EHR launch leaves it, on the service as its user runs it. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect } from '@jest/globals';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { appIsStale } from '../../../scripts/smart-app.mjs';
@@ -123,6 +124,20 @@ export async function settled(page: Page): Promise<void> {
   await page.evaluate(
     'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))',
   );
+}
+
+/** Accessible, and a picture of it: with HEMOCAST_PICTURES=1 it replaces that of docs/images/states. */
+export async function inspect(page: Page, state: string): Promise<void> {
+  if (process.env.HEMOCAST_PICTURES === '1') {
+    const folder = join(repositoryRoot, 'docs/images/states');
+    mkdirSync(folder, { recursive: true });
+    const size = page.viewportSize()!;
+    await page.setViewportSize({ width: 1000, height: 640 });
+    await settled(page);
+    await page.screenshot({ path: join(folder, `${state}.png`) });
+    await page.setViewportSize(size);
+  }
+  expect(await violations(page)).toEqual([]);
 }
 
 const AXE = readFileSync(join(repositoryRoot, 'node_modules/axe-core/axe.min.js'), 'utf8');
