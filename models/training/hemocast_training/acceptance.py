@@ -7,15 +7,18 @@ by which the severity is standardised.
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import DISCLAIMER
-from .acceptance_cases import FIELDS, NOISE_EVERY, measure_case
+from . import DISCLAIMER, __version__
+from .acceptance_cases import NOISE_EVERY, as_table, measure_case
 from .acceptance_targets import Check, check_cohort, information
 from .anatomy import load_head
 from .labels import HEADS
@@ -34,7 +37,7 @@ def seeds_by_head(seed: int, split: str, count: int) -> dict[int, list[tuple[int
 
 
 def measure_cohort(anatomy: Path, cache: Path, split: str, seed: int, count: int) -> dict[str, np.ndarray]:
-    """The table of cases that `check_cohort` reads: float64 [count] for each of FIELDS."""
+    """The table of cases that `check_cohort` reads."""
     rows: list[dict] = [{}] * count
     with tqdm(total=count, unit="patient", desc="acceptance") as bar:
         for number, cases in seeds_by_head(seed, split, count).items():
@@ -42,7 +45,7 @@ def measure_cohort(anatomy: Path, cache: Path, split: str, seed: int, count: int
             for index, one in cases:
                 rows[index] = measure_case(head, one, with_noise=index % NOISE_EVERY == 0)
                 bar.update()
-    return {field: np.array([row[field] for row in rows], float) for field in FIELDS}
+    return as_table(rows)
 
 
 def measure_severities(anatomy: Path, cache: Path, split: str, seed: int, count: int) -> np.ndarray:
@@ -104,6 +107,9 @@ def _note(arguments: argparse.Namespace, checks: list[Check], notes: dict[str, f
     number = lambda value: round(value, 4) if np.isfinite(value) else None
     return {
         "disclaimer": DISCLAIMER,
+        "command": "python3 -m hemocast_training " + " ".join(shlex.quote(word) for word in sys.argv[1:]),
+        "version": __version__,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "split": arguments.split, "seed": arguments.seed, "count": arguments.count,
         "checks": [
             {"target": c.name, "figure": c.what, "measured": number(c.figure), "standard_error": number(c.error),

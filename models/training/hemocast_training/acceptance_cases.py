@@ -11,7 +11,7 @@ import numpy as np
 
 from .anatomy import Head
 from .simulate.geometry import Planes
-from .simulate.pair import MODEL_VOXEL_ML, GridScan, Layers, SimulatedCase
+from .simulate.pair import MODEL_VOXEL_ML, OUTCOME_KINDS, GridScan, Layers, SimulatedCase
 from .simulate.patient import STAIN
 from .simulate.scanner import Protocol, acquire, draw_protocol
 from .simulate.severity import STAIN_VISIBLE_HU
@@ -23,7 +23,8 @@ BONE_SHARE_HU = 130.0  # above it a voxel holds some bone; staining stays below
 
 FIELDS = (
     "drawn_group", "group", "probability", "label", "kind",
-    "lesion_mean_hu", "lesion_peak_hu", "iodine_left", "hyperdensity_left", "stain_in_infarct", "noise_hu",
+    "lesion_mean_hu", "lesion_peak_hu", "iodine_left", "hyperdensity_left", "stain_in_infarct",
+    "stain_in_outline", "noise_hu",
 )
 
 
@@ -34,6 +35,7 @@ def measure_case(head: Head, seed: int, with_noise: bool) -> dict:
     lesion_mean_hu, lesion_peak_hu: mean and 97th percentile of the noise-free HU of what is visible initially;
     iodine_left, hyperdensity_left: 1 where at follow-up iodine, and iodine less the infarct's hypodensity, is visible;
     stain_in_infarct: mean fraction of final infarct under the staining, weighted by iodine;
+    stain_in_outline: share of the iodine in voxels of which at least half is final infarct, as a reader would outline it;
     noise_hu: SD of the noise in white matter at the native pixel.
     """
     case = SimulatedCase(head, seed)
@@ -44,7 +46,7 @@ def measure_case(head: Head, seed: int, with_noise: bool) -> dict:
     row = dict.fromkeys(FIELDS, float("nan"))
     row.update(
         drawn_group=case.patient.group, group=outcome.group, probability=outcome.probability,
-        label=outcome.label, kind=("none", "HI", "PH").index(outcome.kind),
+        label=outcome.label, kind=OUTCOME_KINDS.index(outcome.kind),
     )
     row.update(_lesion(scan, first))
     if outcome.group == STAIN:
@@ -52,6 +54,11 @@ def measure_case(head: Head, seed: int, with_noise: bool) -> dict:
     if with_noise:
         row["noise_hu"] = native_noise(case, protocol, scan.center)
     return row
+
+
+def as_table(rows: list[dict]) -> dict[str, np.ndarray]:
+    """Cases as `check_cohort` reads them: float64 [cases] for each of FIELDS."""
+    return {field: np.array([row[field] for row in rows], float) for field in FIELDS}
 
 
 def _lesion(scan: GridScan, first: Layers) -> dict:
@@ -73,11 +80,13 @@ def _what_is_left(case: SimulatedCase, scan: GridScan) -> dict:
     iodine, infarct, edema = scan.truth(later.iodine), scan.truth(later.infarct), scan.truth(later.edema)
     stain = iodine / case.patient.washout_fraction
     stained = stain > STAIN_VISIBLE_HU
-    covered = (stain * infarct)[stained].sum() / stain[stained].sum() if stained.any() else float("nan")
+    share = lambda where: float((stain * where)[stained].sum() / stain[stained].sum()) if stained.any() else float("nan")
     return {
         "iodine_left": float(is_visible(iodine > STAIN_VISIBLE_HU)),
         "hyperdensity_left": float(is_visible(iodine - edema > STAIN_VISIBLE_HU)),
-        "stain_in_infarct": float(covered),
+        "stain_in_infarct": share(infarct),
+        # Cortex shares its voxels with CSF: an infarct that holds all of the staining covers no whole voxel there.
+        "stain_in_outline": share(infarct >= 0.5),
     }
 
 

@@ -2,19 +2,27 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hemocast_training.__main__ import main
+from hemocast_training.bundle import MODEL_FILE, read_metadata
+from hemocast_training.checkpoint import load_network
 from hemocast_training.data import Cohort
 from hemocast_training.follow_up_grid import follow_up_on_grid, read_at
 from hemocast_training.head_series import read_head
+from hemocast_training.network.generator import keep_outside_tissue
+from hemocast_training.onnx_model import infer, open_session
 from hemocast_training.registration import Rigid, register
+from hemocast_training.site_export import phantom
 
 from moved_heads import Head, Layout, Move, make_head, with_lesion, write_scan
-from runtime import need_simpleitk, need_test_data
+from runtime import need_onnxruntime, need_simpleitk, need_test_data
 
+SHIPPED = Path(__file__).resolve().parents[2] / "hemocast-tiny"
 LATER = {"AcquisitionDate": "20250102"}
 UNMOVED = Rigid(np.eye(3), np.zeros(3), np.zeros(3), 0.0, 1.0)
 # Rotations about the patient's x, y, z axes in degrees, shifts in mm; other slices, tilt or storage than the initial scan.
@@ -134,6 +142,45 @@ def test_a_second_run_does_not_mix_two_cohorts(prepared, capsys):
     root, _ = prepared
     assert main(["prepare", "--pairs", str(root / "pairs.csv"), "--out", str(root / "cohort")]) == 1
     assert "holds a cohort already" in capsys.readouterr().err
+
+
+def test_three_commands_lead_from_moved_dicom_pairs_to_a_bundle_that_holds(prepared, tmp_path):
+    """prepare, finetune from the shipped weights, export. Registering takes seconds a pair, so the three registered pairs
+    stand for ten patients each: enough to be fine-tuned on, and far too alike for any figure to mean something."""
+    need_onnxruntime()
+    root, _ = prepared
+    with np.load(root / "cohort" / "shard-0000.npz") as shard:
+        arrays = {key: np.tile(shard[key], (10,) + (1,) * (shard[key].ndim - 1)) for key in shard}
+    arrays["head"] = arrays["seed"] = np.arange(1, 31)
+    site, run, bundle = tmp_path / "site", tmp_path / "run", tmp_path / "bundle"
+    site.mkdir()
+    np.savez(site / "shard-0000.npz", **arrays)
+    assert main(["finetune", "--cohort", str(site), "--from", str(SHIPPED), "--out", str(run), "--minutes", "0.01"]) == 0
+    assert main(["export", "--run", str(run), "--out", str(bundle), "--name", "st-moved", "--version", "1.0.0"]) == 0
+
+    metadata, shipped = read_metadata(bundle), read_metadata(SHIPPED)  # which compares the files with their hashes
+    assert "30 pairs of 30 patients" in metadata["disclaimer"]
+    assert metadata["disclaimer"] in (bundle / "docs" / "README.md").read_text()
+    start = metadata["training"]["start"]
+    assert (start["name"], start["version"]) == (shipped["name"], shipped["version"])
+    evaluation = json.loads((bundle / "evaluation.json").read_text())
+    assert evaluation["cohort"]["folds"] == 5 and evaluation["cohort"]["bled"] == 20
+    # What was registered goes through the graph as through the network it was made of.
+    images = arrays["initial"][:3].astype(np.float32)
+    served = infer(open_session(bundle / MODEL_FILE), images)
+    with torch.no_grad():
+        trained = load_network(run)[0](torch.from_numpy(images))
+        drawn = keep_outside_tissue(torch.from_numpy(images), trained.generated).numpy()
+    assert served["logit"] == pytest.approx(trained.logit.numpy(), abs=1e-3)
+    assert np.abs(served["follow_up"] - drawn).max() < 0.1
+    # It began as the shipped network, which is sure that this head bleeds, and has learned that a third of them did not.
+    before = infer(open_session(SHIPPED / MODEL_FILE), images)["logit"]
+    assert (before - 3 < served["logit"]).all() and (served["logit"] < before - 0.05).all() and (before > 4).all()
+    calibration = metadata["calibration"]
+    cooled = served["logit"] / calibration["temperature"] + calibration["bias"]
+    assert served["probability"] == pytest.approx(1 / (1 + np.exp(-cooled)), abs=1e-5)
+    golden = json.loads((bundle / "golden" / "golden.json").read_text())["start_check"]
+    assert infer(open_session(bundle / MODEL_FILE), phantom()[None])["logit"][0] == pytest.approx(golden["logit"], abs=1e-3)
 
 
 def test_a_real_head_in_its_holder_is_found_again_within_one_millimetre(tmp_path):
