@@ -71,13 +71,13 @@ function installComponents() {
   for (const service of ['orthanc', 'postgresql']) spawnSync('service', [service, 'stop'], { stdio: 'ignore' });
 }
 
-/** A virtual environment over Debian's PyTorch, with ONNX Runtime and SimpleITK from PyPI; returns undefined where PyTorch is absent. */
+/** A virtual environment over Debian's PyTorch, with ONNX Runtime, SimpleITK and pytest-xdist from PyPI; returns undefined where PyTorch is absent. */
 function preparePython() {
   const system = '/usr/bin/python3';
   if (spawnSync(system, ['-c', 'import torch, pytest, nibabel, pydicom']).status !== 0) return undefined;
   const venv = join(training, '.venv');
   const interpreter = join(venv, 'bin/python3');
-  if (spawnSync(interpreter, ['-c', 'import onnxruntime, SimpleITK, torch']).status === 0) return interpreter;
+  if (spawnSync(interpreter, ['-c', 'import onnxruntime, SimpleITK, torch, xdist']).status === 0) return interpreter;
   console.log('Preparing the Python environment of models/training ...');
   spawnSync(system, ['-m', 'venv', '--clear', '--system-site-packages', venv], { stdio: 'inherit' });
   const requirements = join(training, 'requirements-test.txt');
@@ -114,7 +114,9 @@ function runPytest() {
     totals.skipped += 1;
     return note('Python tests (python3-torch, python3-pytest, python3-nibabel or python3-pydicom is absent)');
   }
-  const pytest = spawnSync(python, ['-m', 'pytest', '-q', '-rs', '--no-header'], {
+  // Files side by side, the tests of one file in order: they share what is dear to make.
+  const args = ['-m', 'pytest', '-q', '-rs', '--no-header', '-n', '2', '--dist', 'loadfile'];
+  const pytest = spawnSync(python, args, {
     cwd: training,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
