@@ -50,7 +50,7 @@ describeWith('Chromium', 'The app over time', () => {
     expect(risk).not.toMatch(/interval|of 100|high risk/);
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('.history').innerText()).toContain('its 72 hours have passed');
-    await inspect(page, 'past');
+    expect(await inspect(page, 'past')).toEqual([]);
 
     const [{ id }] = await forecastsOf(service, 'lindqvist-maja');
     const end = new Date(Date.now() + HOUR_MS).toISOString();
@@ -69,7 +69,7 @@ describeWith('Chromium', 'The app over time', () => {
     const text = await page.locator('main').innerText();
     expect(text).toContain('The hemocast service does not answer');
     expect(text).not.toContain('given the app that right');
-    await inspect(page, 'service-silent');
+    expect(await inspect(page, 'service-silent')).toEqual([]);
     await context.unroute('**/v1/assessments?**');
     await stateOf(page, 'none-idle');
     await close();
@@ -133,7 +133,7 @@ describeWith('Chromium', 'The app over time', () => {
     const choice = page.getByRole('combobox', { name: 'Which CT?' });
     expect(await choice.inputValue()).toBe('');
     expect(await page.getByRole('button', { name: 'Assess this CT' }).isDisabled()).toBe(true);
-    await inspect(page, 'choose');
+    expect(await inspect(page, 'choose')).toEqual([]);
     await choice.selectOption('ImagingStudy/novak-petra-ct');
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await stateOf(page, 'current');
@@ -152,7 +152,7 @@ describeWith('Chromium', 'The app over time', () => {
     const text = await page.locator('main').innerText();
     expect(text).toContain('the result is kept but not shown');
     expect(text).not.toMatch(/\d+ %/);
-    await inspect(page, 'kept');
+    expect(await inspect(page, 'kept')).toEqual([]);
     await setMode('running');
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await stateOf(page, 'current');

@@ -46,7 +46,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(await page.locator('.findings').innerText()).toMatch(/Hyperdense volume\s+[\d.]+ mL/);
     expect(await page.locator('.limits').innerText()).toContain('Leftover contrast can look like blood');
     await viewerReady(page);
-    await inspect(page, 'current');
+    expect(await inspect(page, 'current')).toEqual([]);
     expect(complaints).toEqual([]);
     await close();
   });
@@ -74,10 +74,10 @@ describeWith('Chromium', 'The screen of the app', () => {
   it('offers to assess where nothing is there yet, follows the work, and shows the result by itself', async () => {
     const { page, close } = await openApp(browser, service, 'okafor-james', { colorScheme: 'dark' });
     await stateOf(page, 'none-idle');
-    await inspect(page, 'none');
+    expect(await inspect(page, 'none')).toEqual([]);
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await page.getByText('The scan is being assessed').waitFor();
-    await inspect(page, 'in-progress');
+    expect(await inspect(page, 'in-progress')).toEqual([]);
     await stateOf(page, 'current');
     expect(await page.locator('[data-testid="risk"]').innerText()).toMatch(/\d+ %/);
     await viewerReady(page);
@@ -138,7 +138,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(text).toContain('identity-conflict');
     expect(text).toContain('Have the identity of the images checked');
     expect(text).not.toMatch(/\d+ %/);
-    await inspect(page, 'refused');
+    expect(await inspect(page, 'refused')).toEqual([]);
     await close();
   });
 
@@ -160,7 +160,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await stateOf(page, 'none-failed');
     expect(await page.locator('main').innerText()).toContain('That says nothing about the patient’s images');
     expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(1);
-    await inspect(page, 'failed');
+    expect(await inspect(page, 'failed')).toEqual([]);
     await close();
   });
 
@@ -183,7 +183,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await stateOf(page, 'superseded');
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('main').innerText()).toContain('This assessment has been replaced');
-    await inspect(page, 'superseded');
+    expect(await inspect(page, 'superseded')).toEqual([]);
     await page.getByRole('button', { name: 'Show the current assessment' }).click();
     await stateOf(page, 'current');
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(0);
@@ -219,7 +219,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await asked.page.getByText("Why: Another patient's <images>. (12 Mar 2026, 10:00 (UTC+01:00))").waitFor();
     await asked.page.getByText('Model card', { exact: true }).waitFor();
     expect(await asked.page.locator('[data-testid="risk"] s').count()).toBe(1);
-    await inspect(asked.page, 'withdrawn');
+    expect(await inspect(asked.page, 'withdrawn')).toEqual([]);
     await asked.close();
   });
 
@@ -230,7 +230,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await putResource(service, newer);
     const { page, close } = await openApp(browser, service, 'lindqvist-maja');
     await page.getByText('A newer CT is in the chart').waitFor();
-    await inspect(page, 'newer-study');
+    expect(await inspect(page, 'newer-study')).toEqual([]);
     await close();
   });
 
@@ -240,7 +240,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await page.reload();
     await stateOf(page, 'current');
     await page.getByText('holds no generated follow-up CT').waitFor();
-    await inspect(page, 'no-image');
+    expect(await inspect(page, 'no-image')).toEqual([]);
     await close();
   });
 
@@ -249,7 +249,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ status: 503, body: 'no' }));
     await page.reload();
     await page.getByText('The EHR answered 503 for RiskAssessment').waitFor();
-    await inspect(page, 'ehr-silent');
+    expect(await inspect(page, 'ehr-silent')).toEqual([]);
     await context.unroute('**/sandbox/fhir/RiskAssessment?**');
     await page.getByRole('button', { name: 'Try again' }).click();
     await stateOf(page, 'current');
