@@ -1,6 +1,6 @@
 /** Charts that attack their reader, and two patients on one screen. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import {
@@ -90,16 +90,50 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     await page.getByText('The initial CT cannot be shown').waitFor();
     const text = await page.locator('#app').innerText();
     for (const payload of PAYLOADS) expect(text.toLowerCase()).toContain(payload.toLowerCase().slice(0, 30));
-    expect(await page.evaluate('window.hit')).toBeUndefined();
-    expect(
-      await page.evaluate(
-        'document.querySelectorAll("#app script, #app iframe, #app link, #app style, #app img").length',
-      ),
-    ).toBe(0);
-    expect(requested.filter((url) => !url.startsWith(`${service.url}/`))).toEqual([]);
-    expect(complaints.filter((complaint) => !complaint.includes('status of 422'))).toEqual([]);
+    await expectNothingOf(page, requested, complaints);
     await close();
   });
+
+  it('gets no further by the words of a refusal, a failure or a stage', async () => {
+    const { page, context, requested, complaints, close } = await openApp(browser, service, 'tanaka-hiro');
+    await stateOf(page, 'none-idle');
+    const work = {
+      id: HOSTILE,
+      patient: 'Patient/tanaka-hiro',
+      imagingStudy: 'ImagingStudy/tanaka-hiro-ct',
+      updatedAt: new Date().toISOString(),
+      flags: [],
+      progress: 0.5,
+      stage: HOSTILE,
+      refusal: { code: HOSTILE, message: HOSTILE },
+      error: { code: HOSTILE, message: HOSTILE },
+    };
+    for (const [status, state] of [
+      ['refused', 'none-refused'],
+      ['failed', 'none-failed'],
+      ['active', 'none-open'],
+    ]) {
+      await context.unroute('**/v1/assessments?**');
+      await context.route('**/v1/assessments?**', (route) => route.fulfill({ json: { items: [{ ...work, status }] } }));
+      await page.reload();
+      await stateOf(page, state);
+      if (status !== 'active') expect(await page.locator('main').innerText()).toContain(PAYLOADS[0]);
+      await expectNothingOf(page, requested, complaints);
+    }
+    await close();
+  });
+
+  /** Nothing ran, nothing was put into the page, and nobody else was called. */
+  async function expectNothingOf(
+    page: Page,
+    requested: readonly string[],
+    complaints: readonly string[],
+  ): Promise<void> {
+    expect(await page.evaluate('window.hit')).toBeUndefined();
+    expect(await page.locator('#app :is(script, iframe, link, style, img)').count()).toBe(0);
+    expect(requested.filter((url) => !url.startsWith(`${service.url}/`))).toEqual([]);
+    expect(complaints.filter((complaint) => !complaint.includes('status of 422'))).toEqual([]);
+  }
 
   it('gets no further in the sandbox EHR, neither by its chart nor by a card', async () => {
     const page = await browser.newPage();
@@ -201,5 +235,29 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     await page.getByText('hemocast was not opened').waitFor();
     expect(requested.filter((url) => !url.startsWith(`${service.url}/`))).toEqual([]);
     await page.close();
+  });
+
+  it('gets no further by why a forecast was taken back, or by a model card', async () => {
+    const patient = 'rivera-ana';
+    const [risk] = await forecastsOf(service, patient);
+    await changeResource(service, `RiskAssessment/${risk.id}`, (resource) => {
+      resource.status = 'entered-in-error';
+      resource.note.push({ text: `Withdrawn: ${HOSTILE}` });
+    });
+    const { entry } = await service.fhir('DocumentReference?');
+    for (const { resource } of entry as { resource: { id: string } }[]) {
+      await changeResource(service, `DocumentReference/${resource.id}`, (card) => {
+        card.content[0].attachment.data = Buffer.from(PAYLOADS.join('\n')).toString('base64');
+      });
+    }
+    const appContext = { riskAssessment: `RiskAssessment/${risk.id}` };
+    const { page, requested, complaints, close } = await openApp(browser, service, patient, { appContext });
+    await stateOf(page, 'withdrawn');
+    await page.getByText('Model card', { exact: true }).click();
+    await page.locator('pre.card', { hasText: PAYLOADS[0] }).waitFor();
+    const text = (await page.locator('#app').innerText()).toLowerCase();
+    for (const payload of PAYLOADS) expect(text.split(payload.toLowerCase().slice(0, 30)).length).toBeGreaterThan(2);
+    await expectNothingOf(page, requested, complaints);
+    await close();
   });
 });
