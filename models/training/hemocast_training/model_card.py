@@ -166,7 +166,8 @@ LIMITS = """## Limits
 
 - Nothing here was measured on a patient. Figures describe simulated cases, whose outcome was drawn from a formula.
 - The generator is trained with an L1 loss, so it draws the median: a hemorrhage that is merely likely may be missing \
-from the picture while the probability is high. The picture illustrates; the probability is the forecast.
+from the picture while the probability is high, and of hematomas that the initial CT does not show most of the volume is missing \
+(first table). The picture illustrates; the probability is the forecast.
 - Few head anatomies: read the figures per head. Calibration holds at the stated prevalence only.
 - Voxels outside -20..150 HU (bone, air, metal, dense calcification), and above 100 HU within 3 mm of bone, are returned unchanged.
 """
