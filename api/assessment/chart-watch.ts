@@ -13,7 +13,8 @@ import { LookAgain } from './look-again.ts';
 import { PausedError } from './operation.ts';
 import type { OperationSwitch } from './operation.ts';
 import type { ChartChanges, Ehr, Pacs, StudyReference } from './ports.ts';
-import { WITHDRAWALS, findWithdrawal } from './withdrawal.ts';
+import { WITHDRAWALS, findWithdrawal, lacksImages } from './withdrawal.ts';
+import type { WithdrawalCode } from './withdrawal.ts';
 
 export interface ChartWatchParts {
   readonly ehr: Pick<Ehr, 'readStudy' | 'withdraw' | 'supersede' | 'findChanges' | 'listStudies'>;
@@ -37,8 +38,8 @@ const ITEM_TIMEOUT_MS = 60_000;
 /** Notifications come in bursts: one look answers all that arrive within this time. ms */
 const BURST_MS = 200;
 const CURSOR = 'chart-watch';
-/** While the forecast is about hours to come, a sweep also looks at its images. ms */
-const IMAGES_LOOKED_AT_FOR_MS = 72 * 3_600_000;
+/** While a forecast is about hours to come, its images are looked at as well. ms */
+const FORECAST_MS = 72 * 3_600_000;
 /** Every so many looks all standing results are judged, changed or not. */
 const LOOKS_PER_SWEEP = 20;
 
@@ -53,6 +54,8 @@ export class ChartWatch {
   #looksToSweep = 0;
   /** When the last look began: what completed since then was still in the making when the chart was read. */
   #lastLook: string | undefined;
+  /** Results whose images were not all listed at the last look at them. */
+  readonly #lacking = new Set<string>();
   #loop: Promise<void> | undefined;
   #stopListening: (() => void) | undefined;
 
@@ -117,11 +120,21 @@ export class ChartWatch {
 
     const sweep = found === undefined || this.#looksToSweep <= 0;
     const named = { studies, patients, completedSince: this.#lastLook ?? now };
+    const standing: Assessment[] = [];
     for (const assessment of await records.listStanding(sweep ? null : named)) {
       await this.#orAgain(formatStudyReference(assessment.study), signal, async (limit) => {
-        const stands = await this.#review(assessment, now, limit);
-        if (stands && assessment.updatedAt >= named.completedSince) await this.#settle(assessment, limit);
+        if (await this.#stands(assessment, limit)) standing.push(assessment);
       });
+    }
+    const recent = standing.filter(({ createdAt }) => Date.parse(now) - Date.parse(createdAt) < FORECAST_MS);
+    // The archive comes after every chart: one that hangs keeps none from being judged.
+    await this.#reviewImages(recent, signal);
+    const dueIds = new Set(due.studies.map(({ id }) => id));
+    const isNews = ({ updatedAt, study }: Assessment): boolean =>
+      updatedAt >= named.completedSince || dueIds.has(study.id);
+    const unsettled = sweep ? recent : standing.filter(isNews);
+    for (const [, assessment] of new Map(unsettled.map((one) => [`${one.study.id} ${one.patientReference}`, one]))) {
+      await this.#orAgain(formatStudyReference(assessment.study), signal, (limit) => this.#settle(assessment, limit));
     }
     this.#lastLook = now;
     if (trigger !== undefined) {
@@ -178,26 +191,56 @@ export class ChartWatch {
     }
   }
 
-  /** Whether the result stands, as far as can be told now. */
-  async #review(assessment: Assessment, now: string, signal: AbortSignal): Promise<boolean> {
-    const { ehr, records, operation } = this.#parts;
+  /** Whether the result stands on its chart; one that does not is taken back. */
+  async #stands(assessment: Assessment, signal: AbortSignal): Promise<boolean> {
     // In shadow operation nothing is written, not even a withdrawal: it is made up for when the service runs.
-    if (assessment.resources !== null && operation.current().mode !== 'running') return false;
-    const isRecent = Date.parse(now) - Date.parse(assessment.createdAt) < IMAGES_LOOKED_AT_FOR_MS;
-    const code = await findWithdrawal(assessment, { ehr, pacs: isRecent ? this.#parts.pacs : null }, signal);
-    if (code === null) return true;
-    const message = WITHDRAWALS[code];
-    if (assessment.resources !== null) {
-      const { resources, study, model } = assessment;
-      await ehr.withdraw({ resources, study, model, message }, signal);
+    if (assessment.resources !== null && !this.#isRunning()) return false;
+    const code = await findWithdrawal(assessment, this.#parts.ehr, signal);
+    if (code !== null) await this.#takeBack(assessment, code, signal);
+    return code === null;
+  }
+
+  /** What an archive lacks at two looks in a row is taken back: it may have been indexing anew at one. */
+  async #reviewImages(assessments: readonly Assessment[], signal: AbortSignal): Promise<void> {
+    for (const assessment of assessments) {
+      signal.throwIfAborted();
+      const study = formatStudyReference(assessment.study);
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(ITEM_TIMEOUT_MS)]);
+      try {
+        const lacked = this.#lacking.delete(assessment.id);
+        if (!(await lacksImages(assessment, this.#parts, limit))) continue;
+        if (lacked) {
+          await this.#takeBack(assessment, 'images-corrected', limit);
+        } else {
+          this.#lacking.add(assessment.id);
+          this.#again.add(study);
+        }
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#again.add(study);
+        this.#parts.onFault(error);
+        if (!(error instanceof UpstreamError)) return; // it is away: the next sweep looks at the rest
+      }
     }
-    await records.withdraw(assessment.id, { code, message, at: new Date().toISOString() });
-    return false;
+  }
+
+  async #takeBack(assessment: Assessment, code: WithdrawalCode, signal: AbortSignal): Promise<void> {
+    const { id, resources, study, model } = assessment;
+    const message = WITHDRAWALS[code];
+    if (resources !== null) await this.#parts.ehr.withdraw({ resources, study, model, message }, signal);
+    await this.#parts.records.withdraw(id, { code, message, at: new Date().toISOString() });
+    // Where that is wanted, what is there now is assessed in its place.
+    if (this.#parts.trigger !== undefined) this.#again.add(formatStudyReference(study));
+  }
+
+  #isRunning(): boolean {
+    return this.#parts.operation.current().mode === 'running';
   }
 
   /** Two processes that write forecasts of one study at once see nothing of each other: the one completed last counts. */
   async #settle({ study, patientReference }: Assessment, signal: AbortSignal): Promise<void> {
     const { ehr, records, onFault } = this.#parts;
+    if (!this.#isRunning()) return;
     const standing = (await records.listStanding({ studies: [study], patients: [] }))
       .filter((other) => other.patientReference === patientReference)
       .sort((a, b) => Date.parse(a.updatedAt) - Date.parse(b.updatedAt))

@@ -28,12 +28,12 @@ export interface Withdrawal {
 const TOLERATED_CORRECTION_MS = 3_600_000;
 
 /**
- * Reads the chart again, and with `pacs` also which images the study still has; null where the result stands. Throws UpstreamError,
- * TransientError, CancelledError: what cannot be read takes nothing back.
+ * Reads the chart again; null where the result stands on it. Throws UpstreamError, TransientError, CancelledError: a chart that cannot be
+ * read takes nothing back.
  */
 export async function findWithdrawal(
   assessment: Pick<Assessment, 'study' | 'studyInstanceUid' | 'patientReference' | 'flags' | 'basis'>,
-  { ehr, pacs }: { readonly ehr: Pick<Ehr, 'readStudy'>; readonly pacs: Pick<Pacs, 'listInstances'> | null },
+  ehr: Pick<Ehr, 'readStudy'>,
   signal: AbortSignal,
 ): Promise<WithdrawalCode | null> {
   let study: StudyRecord;
@@ -49,10 +49,7 @@ export async function findWithdrawal(
   }
   if (study.patientReference !== assessment.patientReference) return 'patient-changed';
   if (study.studyInstanceUid !== assessment.studyInstanceUid) return 'study-corrected';
-  const { basis } = assessment;
-  const procedure = findProcedureChange(study, basis, assessment.flags);
-  if (procedure !== null || basis === null || pacs === null) return procedure;
-  return (await lacksImages(study, basis, pacs, signal)) ? 'images-corrected' : null;
+  return findProcedureChange(study, assessment.basis, assessment.flags);
 }
 
 function findProcedureChange(
@@ -72,17 +69,21 @@ function findProcedureChange(
   return movedMs <= TOLERATED_CORRECTION_MS ? null : 'procedure-corrected';
 }
 
-/** An archive that does not have the study at all may have moved it elsewhere: that says nothing about its images. */
-async function lacksImages(
-  { studyInstanceUid, dicomwebAddresses }: StudyRecord,
-  { sopInstanceUids }: AssessmentBasis,
-  pacs: Pick<Pacs, 'listInstances'>,
+/**
+ * Whether the PACS lists the study without an image that was read. One that does not list the study at all may have moved it elsewhere:
+ * that says nothing about its images. Throws as `findWithdrawal` does.
+ */
+export async function lacksImages(
+  { study, basis }: Pick<Assessment, 'study' | 'basis'>,
+  { ehr, pacs }: { readonly ehr: Pick<Ehr, 'readStudy'>; readonly pacs: Pick<Pacs, 'listInstances'> },
   signal: AbortSignal,
 ): Promise<boolean> {
+  if (basis === null) return false;
+  const { studyInstanceUid, dicomwebAddresses } = await ehr.readStudy(study, signal);
   try {
     const listed = await pacs.listInstances(studyInstanceUid, dicomwebAddresses, signal);
     const present = new Set(listed.map((header) => header.sopInstanceUid));
-    return present.size > 0 && sopInstanceUids.some((uid) => !present.has(uid));
+    return present.size > 0 && basis.sopInstanceUids.some((uid) => !present.has(uid));
   } catch (error) {
     if (error instanceof NotFoundError) return false;
     throw error;

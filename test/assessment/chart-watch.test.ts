@@ -9,7 +9,7 @@ import { WITHDRAWALS } from '../../api/assessment/withdrawal.ts';
 import type { WithdrawalCode } from '../../api/assessment/withdrawal.ts';
 import type { InstanceHeader } from '../../api/imaging/volume.ts';
 import type { ChartChanges, StudyRecord, StudyReference } from '../../api/assessment/ports.ts';
-import { NotFoundError, UpstreamError } from '../../api/errors.ts';
+import { NotFoundError, TransientError, UpstreamError } from '../../api/errors.ts';
 import { BASIS, writtenResources } from '../support/in-memory-hospital.ts';
 
 const study = (id: string): StudyReference => ({ resourceType: 'ImagingStudy', id });
@@ -36,6 +36,7 @@ class Hospital {
   unreadable: (id: string) => Error | undefined = () => undefined;
   /** Called when a withdrawal reaches the chart. */
   onWithdraw: (signal: AbortSignal) => Promise<void> = async () => undefined;
+  onSupersede: () => void = () => undefined;
   mode: OperationMode = 'running';
   #listener: (operation: Operation) => void = () => undefined;
 
@@ -80,7 +81,10 @@ class Hospital {
           this.withdrawn.push(order.study.id);
           this.reasons.push(order.message);
         },
-        supersede: async ({ resources, by }) => void this.superseded.push(`${resources.riskAssessment} by ${by}`),
+        supersede: async ({ resources, by }) => {
+          this.onSupersede();
+          this.superseded.push(`${resources.riskAssessment} by ${by}`);
+        },
         findChanges: async (since) => ({ studies: [], patients: [], until: since, ...this.changes }),
         listStudies: async () => [],
       },
@@ -283,8 +287,45 @@ describe('The images a forecast was read from', () => {
     ['let it stand when the archive has the whole study no longer', () => [], false],
   ])('%s', async (_, images, isTakenBack) => {
     hospital.images = images;
-    await hospital.watch().look(signal);
+    const watch = hospital.watch();
+    await watch.look(signal);
+    expect(hospital.reasons).toEqual([]); // an archive may be indexing anew
+    await watch.look(signal);
     expect(hospital.reasons).toEqual(isTakenBack ? [WITHDRAWALS['images-corrected']] : []);
+  });
+
+  it('let it stand when they are there again at the next look', async () => {
+    const watch = hospital.watch();
+    hospital.images = () => ['2.25.11'];
+    await watch.look(signal);
+    hospital.images = () => BASIS.sopInstanceUids;
+    await watch.look(signal);
+    hospital.images = () => ['2.25.12'];
+    hospital.changes = { studies: [study('ct')] };
+    await watch.look(signal);
+    expect(hospital.reasons).toEqual([]);
+  });
+
+  it('that were removed lead to a new assessment, where eligible studies are assessed', async () => {
+    hospital.images = () => ['2.25.11'];
+    hospital.eligibility = () => 'eligible';
+    hospital.hasResult = () => true;
+    const watch = hospital.watch();
+    for (let looks = 0; looks < 4; looks++) await watch.look(signal);
+    expect([hospital.withdrawn, hospital.assessed.at(-1)]).toEqual([['ct'], 'ct']);
+  });
+
+  it('of an archive that hangs keep no chart from being judged, and are asked for once in a look', async () => {
+    hospital.addResult('second');
+    hospital.addResult('third');
+    let asked = 0;
+    hospital.images = () => {
+      asked += 1;
+      throw new TransientError('pacs-unavailable', 'The PACS does not answer.');
+    };
+    hospital.unreadable = (id) => (id === 'third' ? gone : undefined);
+    await hospital.watch().look(signal);
+    expect([asked, hospital.withdrawn]).toEqual([1, ['third']]);
   });
 
   it('are looked at again when the archive was away, and a chart that takes it back needs no archive', async () => {
@@ -327,6 +368,26 @@ describe('Two forecasts of one study, written at the same time by two processes'
     const expected = `${riskAssessment('first slices')} by ${riskAssessment('all slices')}`;
     expect(new Set(hospital.superseded)).toEqual(new Set([expected]));
     expect(hospital.withdrawn).toEqual([]);
+  });
+
+  it('are settled later where the chart was away, and not in shadow operation', async () => {
+    const watch = hospital.watch();
+    await watch.look(signal);
+    await pause(5);
+    hospital.addResult('ct', { content: 'all slices', completedMs: 20 });
+    hospital.addResult('ct', { content: 'first slices', completedMs: 10 });
+    hospital.onSupersede = () => {
+      throw new TransientError('ehr-unavailable', 'The EHR is away.');
+    };
+    await watch.look(signal);
+    expect(hospital.superseded).toEqual([]);
+    hospital.onSupersede = () => undefined;
+    hospital.mode = 'shadow';
+    await watch.look(signal);
+    expect(hospital.superseded).toEqual([]);
+    hospital.mode = 'running';
+    for (let looks = 0; looks < 20; looks++) await watch.look(signal);
+    expect(hospital.superseded.length).toBeGreaterThan(0);
   });
 
   it('of which one was taken back, leave the other alone', async () => {
