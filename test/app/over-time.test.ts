@@ -75,6 +75,43 @@ describeWith('Chromium', 'The app over time', () => {
     await close();
   });
 
+  it('strikes through what is taken back also while another CT is being assessed, or the service hangs', async () => {
+    const [{ id }] = await forecastsOf(service, 'rivera-ana');
+    const takeBack = (status: string): Promise<void> =>
+      changeResource(service, `RiskAssessment/${id}`, (risk) => void (risk.status = status));
+    const appContext = { riskAssessment: `RiskAssessment/${id}` };
+    const { page, context, close } = await openApp(browser, service, 'rivera-ana', { appContext });
+    const work = {
+      id: 'under-way',
+      status: 'active',
+      patient: 'Patient/rivera-ana',
+      imagingStudy: 'ImagingStudy/rivera-ana-ct',
+      updatedAt: new Date().toISOString(),
+      flags: [],
+      progress: 0.1,
+      stage: 'waiting-for-instances',
+    };
+    await context.route('**/v1/assessments?**', (route) => route.fulfill({ json: { items: [work] } }));
+    await lookAgain(page);
+    await page.getByText('A new assessment is under way').waitFor();
+    await stateOf(page, 'current');
+    await takeBack('entered-in-error');
+    await lookAgain(page);
+    await stateOf(page, 'withdrawn');
+
+    await takeBack('preliminary');
+    await context.unroute('**/v1/assessments?**');
+    await context.route('**/v1/assessments?**', () => new Promise(() => undefined));
+    await page.reload();
+    await stateOf(page, 'current');
+    await takeBack('entered-in-error');
+    await lookAgain(page);
+    await stateOf(page, 'withdrawn');
+    await page.getByText('The hemocast service does not answer').waitFor();
+    await takeBack('preliminary');
+    await close();
+  });
+
   it('says that the studies could not be read, and not that there are none', async () => {
     const { page, context, close } = await openApp(browser, service, 'okafor-james');
     await context.route('**/sandbox/fhir/ImagingStudy?**', (route) => route.fulfill({ status: 503, body: 'no' }));

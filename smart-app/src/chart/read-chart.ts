@@ -94,13 +94,17 @@ export async function readModelCard(ehr: EhrReader, reference: string): Promise<
   return toCardText(await ehr.read(reference));
 }
 
+/** A service that takes longer is silent, ms. */
+const SILENT_AFTER_MS = 10_000;
+
 /** 'unknown' where the service does not let this user ask, 'silent' where it gives no answer. */
 export async function readWork(
   { callService, patientReference }: Pick<Session, 'callService' | 'patientReference'>,
   studyReference?: string,
 ): Promise<Work> {
   try {
-    const response = await callService(`/v1/assessments?patient=${patientReference}&limit=50`);
+    const init = { signal: AbortSignal.timeout(SILENT_AFTER_MS) };
+    const response = await callService(`/v1/assessments?patient=${patientReference}&limit=50`, init);
     if (response.status === 401 || response.status === 403) return { kind: 'unknown' };
     if (!response.ok) return { kind: 'silent' };
     const { items } = (await response.json()) as { items: readonly Assessment[] };

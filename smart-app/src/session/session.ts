@@ -40,6 +40,8 @@ export class EhrError extends Error {
 const ID = /^[A-Za-z0-9\-.]{1,64}$/;
 /** More pages than any patient has; a server whose pages never end is not followed. */
 const MOST_PAGES = 20;
+/** Longest wait for an answer of the EHR, ms. */
+const ANSWER_MS = 20_000;
 /** Where the service keeps its sandbox EHR, on the app's own origin. */
 const SANDBOX_PATH = '/sandbox/fhir';
 
@@ -97,6 +99,8 @@ export function createEhrReader(baseUrl: string, headers: () => Record<string, s
       credentials: 'omit',
       redirect: 'error',
       cache: 'no-store',
+      // Pictures are large; an answer in JSON that takes longer is none.
+      ...(accept === FHIR_JSON && { signal: AbortSignal.timeout(ANSWER_MS) }),
     };
     const response = await fetch(`${baseUrl}/${path}`, init).catch(() => undefined);
     if (response === undefined || !response.ok) throw new EhrError(response?.status ?? 0, what);

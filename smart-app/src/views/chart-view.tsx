@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { chooseForecast } from '../chart/forecast.ts';
-import type { Forecast } from '../chart/forecast.ts';
+import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
 import { readDetails, readFirstScreen, readStudies, readWork, requestAssessment } from '../chart/read-chart.ts';
 import type { Details, FirstScreen } from '../chart/read-chart.ts';
 import type { StudyList } from '../chart/studies.ts';
@@ -16,8 +16,10 @@ import { HistoryPanel, OriginPanel } from './origin-panel.tsx';
 import { RiskPanel } from './risk-panel.tsx';
 import { ViewerPanel } from './viewer-panel.tsx';
 
-/** How often work under way is looked at; how often the chart is, for what began, was replaced or was taken back, ms. */
+/** How often work is looked at: under way, of a service that does not answer, and otherwise. ms */
 const LOOK_MS = { open: 1_000, silent: 5_000, idle: 15_000 } as const;
+/** How often the chart is, whatever the service does: for what was replaced, taken back or is past. ms */
+const CHART_MS = 15_000;
 
 export function ChartView({ session }: { readonly session: Session }): ReactNode {
   const [requested, setRequested] = useState(session.requested.riskAssessment);
@@ -38,7 +40,10 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   const followed = isOurs ? wanted : undefined;
 
   const lastShown = useRef<string>(undefined);
+  const lastRead = useRef(0);
   const readScreen = useCallback(async (): Promise<void> => {
+    // An answer that comes after a later one is not shown over it.
+    const turn = ++lastRead.current;
     try {
       const { chosen, ...read } = await readFirstScreen(session, {
         riskAssessment: requested,
@@ -48,11 +53,15 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
       const forecasts = chosen.all.map(({ forecast }) => forecast);
       const kept =
         chosen.shown === undefined ? chooseForecast(forecasts, { riskAssessment: lastShown.current }) : chosen;
+      if (turn !== lastRead.current) return;
       lastShown.current = kept.shown?.reference;
       setScreen({ ...read, chosen: kept });
       setFailure(undefined);
     } catch (error) {
+      if (turn !== lastRead.current) return;
       setFailure(wordsOf(error));
+      // A window ends whether the EHR answers or not.
+      setScreen((shown) => shown && { ...shown, chosen: judgeAgain(shown.chosen, session.windowEnds) });
     }
   }, [session, requested, followed]);
   const readList = useCallback(async (): Promise<void> => {
@@ -75,29 +84,28 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
     return () => void (gone = true);
   }, [session, forecast?.reference, forecast?.status]);
 
-  // Looked at while the screen is visible, and at once when it becomes so: nobody reads what has been taken back since.
+  const readChart = useCallback(
+    () => Promise.all([readScreen(), readList()]).then(() => undefined),
+    [readScreen, readList],
+  );
+  useLooks(readChart, CHART_MS);
+
   const kind = work?.kind;
+  const readWorkNow = useCallback(
+    async (isOver: () => boolean): Promise<void> => {
+      const found = await readWork(session, followed);
+      if (isOver()) return; // of a CT that is followed no longer
+      setWork(found);
+      if (kind === 'open' && found.kind === 'idle') await readChart();
+    },
+    [session, followed, kind, readChart],
+  );
   useEffect(() => {
     let gone = false;
-    const look = async (): Promise<void> => {
-      if (document.hidden) return;
-      const found = kind === 'unknown' ? undefined : await readWork(session, followed);
-      if (gone) return; // of a CT that is followed no longer
-      if (found !== undefined) setWork(found);
-      if (kind !== undefined && (kind !== 'open' || found?.kind === 'idle')) {
-        await Promise.all([readScreen(), readList()]);
-      }
-    };
-    if (kind === undefined) void look();
-    const timer = setInterval(() => void look(), kind === 'open' || kind === 'silent' ? LOOK_MS[kind] : LOOK_MS.idle);
-    const seen = (): void => void look();
-    document.addEventListener('visibilitychange', seen);
-    return () => {
-      gone = true;
-      clearInterval(timer);
-      document.removeEventListener('visibilitychange', seen);
-    };
-  }, [session, kind, followed, readScreen, readList]);
+    if (kind === undefined) void readWorkNow(() => gone);
+    return () => void (gone = true);
+  }, [kind, readWorkNow]);
+  useLooks(readWorkNow, kind === 'open' || kind === 'silent' ? LOOK_MS[kind] : LOOK_MS.idle, kind !== 'unknown');
 
   const assess = async (study: string): Promise<void> => {
     setWanted(study);
@@ -162,7 +170,8 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
         {screen !== undefined && (
           <WorkNotice
             work={work}
-            hasForecast={forecast !== undefined}
+            hasForecast={screen.chosen.current !== undefined}
+            hasEarlier={forecast !== undefined}
             list={list}
             wanted={followed}
             asking={asking}
@@ -186,6 +195,30 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
       </main>
     </>
   );
+}
+
+/** Looks again and again while the screen is visible, and at once when it becomes so; never twice at a time. */
+function useLooks(look: (isOver: () => boolean) => Promise<void>, everyMs: number, wanted = true): void {
+  useEffect(() => {
+    let [gone, busy] = [false, false];
+    const again = (): void => {
+      if (document.hidden || busy || !wanted) return;
+      busy = true;
+      void look(() => gone).finally(() => (busy = false));
+    };
+    const timer = setInterval(again, everyMs);
+    document.addEventListener('visibilitychange', again);
+    return () => {
+      gone = true;
+      clearInterval(timer);
+      document.removeEventListener('visibilitychange', again);
+    };
+  }, [look, everyMs, wanted]);
+}
+
+function judgeAgain({ all, shown }: ChosenForecast, windowEnds: boolean): ChosenForecast {
+  const forecasts = all.map(({ forecast }) => forecast);
+  return chooseForecast(forecasts, { riskAssessment: shown?.reference }, windowEnds ? new Date() : undefined);
 }
 
 function wordsOf(error: unknown): string {

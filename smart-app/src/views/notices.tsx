@@ -10,7 +10,10 @@ import type { Work } from '../chart/work.ts';
 
 export interface WorkNoticeProps {
   readonly work: Work | undefined;
+  /** Whether one counts now. */
   readonly hasForecast: boolean;
+  /** Whether one is shown all the same. */
+  readonly hasEarlier: boolean;
   readonly list: StudyList;
   /** The CT that the card, or the user, asked for. */
   readonly wanted: string | undefined;
@@ -18,7 +21,7 @@ export interface WorkNoticeProps {
   readonly onAssess: (study: string) => void;
 }
 
-export function WorkNotice({ work, hasForecast, ...offer }: WorkNoticeProps): ReactNode {
+export function WorkNotice({ work, hasForecast, hasEarlier, ...offer }: WorkNoticeProps): ReactNode {
   if (work === undefined)
     return hasForecast ? null : (
       <p className="panel notice" role="status">
@@ -92,7 +95,7 @@ export function WorkNotice({ work, hasForecast, ...offer }: WorkNoticeProps): Re
     default:
       return hasForecast ? null : (
         <section className="panel notice" aria-labelledby="work-heading">
-          <h2 id="work-heading">No assessment yet</h2>
+          <h2 id="work-heading">{hasEarlier ? 'No current assessment' : 'No assessment yet'}</h2>
           {work.kind === 'idle' ? (
             <OfferCt {...offer} />
           ) : (
@@ -118,7 +121,7 @@ function OfferCt({
   list: { studies, problem },
   wanted,
   ...ask
-}: Omit<WorkNoticeProps, 'work' | 'hasForecast'>): ReactNode {
+}: Omit<WorkNoticeProps, 'work' | 'hasForecast' | 'hasEarlier'>): ReactNode {
   const [chosen, setChosen] = useState<string>();
   if (studies === undefined) {
     return problem === undefined ? (
