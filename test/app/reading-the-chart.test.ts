@@ -232,5 +232,11 @@ describe('The rest of the chart', () => {
       'refused',
     );
     expect(toWork([item({ status: 'cancelled' })], 'Patient/a').kind).toBe('idle');
+    const filedAs = (riskAssessment: string) => {
+      const resources = { riskAssessment, media: [], observations: [], provenance: '', device: '' };
+      return toWork([item({ status: 'completed', flags: [], withdrawal: null, resources })], 'Patient/a');
+    };
+    expect(filedAs('RiskAssessment/1').kind).toBe('idle');
+    expect(filedAs('Observation/1').kind).toBe('elsewhere'); // where the EHR keeps no RiskAssessment
   });
 });
