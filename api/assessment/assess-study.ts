@@ -131,9 +131,8 @@ export async function assessStudy(
       flags.push(flag('shadow-operation'));
       return { ...result, flags: unique(flags), resources: null, timings: clock.timings };
     }
-    // The reading took its time: what is written is filed as the chart has it now.
-    const study = await ehr.readStudy(assessment.study, signal);
-    assertStillFiled(assessment, study);
+    // The reading took its time: the images may have been moved or withdrawn meanwhile.
+    assertStillFiled(assessment, await ehr.readStudy(assessment.study, signal));
     await onProgress({ stage: 'writing-back', progress: WRITING_BEGINS_AT });
     if (policy.storeGeneratedImage) {
       await pacs.store(plan.study.studyInstanceUid, reading.images.followUpDicom, signal);

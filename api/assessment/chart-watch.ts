@@ -1,7 +1,8 @@
 /**
- * Follows the chart: results that no longer stand are taken back, of two that stand for one study the later counts, and where wanted eligible studies are assessed. It
- * looks on its own, and at once when something says that the chart changed; what it is told is never believed, only read
- * again. Doing it twice changes nothing. How far it has come, and what it has to look at again, is kept: a restart loses neither.
+ * Follows the chart: results that no longer stand are taken back, of two that stand for one study the later counts, and where
+ * that is wanted eligible studies are assessed. It looks on its own, and at once when something says that the chart changed; what
+ * it is told is never believed, only read again. Doing it twice changes nothing. How far it has come, and what it has to look at
+ * again, is kept: a restart loses neither.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { UpstreamError } from '../errors.ts';
@@ -37,6 +38,8 @@ export interface ChartWatchParts {
 const ITEM_TIMEOUT_MS = 60_000;
 /** Notifications come in bursts: one look answers all that arrive within this time. ms */
 const BURST_MS = 200;
+/** Results are dated by the clock of the database, looks by that of this process. ms */
+const CLOCKS_APART_MS = 10_000;
 const CURSOR = 'chart-watch';
 /** While a forecast is about hours to come, its images are looked at as well. ms */
 const FORECAST_MS = 72 * 3_600_000;
@@ -52,7 +55,7 @@ export class ChartWatch {
   #wake = new AbortController();
   /** Looks until the next sweep; the first one is a sweep. */
   #looksToSweep = 0;
-  /** When the last look began: what completed since then was still in the making when the chart was read. */
+  /** A little before the last look began: what completed since then was still in the making when the chart was read. */
   #lastLook: string | undefined;
   /** Results whose images were not all listed at the last look at them. */
   readonly #lacking = new Set<string>();
@@ -136,7 +139,7 @@ export class ChartWatch {
     for (const [, assessment] of new Map(unsettled.map((one) => [`${one.study.id} ${one.patientReference}`, one]))) {
       await this.#orAgain(formatStudyReference(assessment.study), signal, (limit) => this.#settle(assessment, limit));
     }
-    this.#lastLook = now;
+    this.#lastLook = new Date(Date.parse(now) - CLOCKS_APART_MS).toISOString();
     if (trigger !== undefined) {
       for (const reference of await this.#candidates({ studies, patients }, signal)) {
         await this.#orAgain(formatStudyReference(reference), signal, async (limit) => {

@@ -96,10 +96,10 @@ class Hospital {
         writeCursor: async (name, value) => void this.cursors.set(name, value),
         listStanding: async (of) =>
           this.standing.filter(
-            ({ study: { id }, createdAt }) =>
+            ({ study: { id }, updatedAt }) =>
               of === null ||
               of.studies.some((reference) => reference.id === id) ||
-              createdAt > (of.completedSince ?? createdAt),
+              updatedAt > (of.completedSince ?? updatedAt),
           ),
         withdraw: async (id) => {
           this.standing = this.standing.filter((assessment) => assessment.id !== id);
@@ -345,8 +345,7 @@ describe('A result that was still in the making when the chart changed', () => {
   it('is judged at the first look after it was completed', async () => {
     const watch = hospital.watch();
     await watch.look(signal);
-    await pause(5);
-    hospital.addResult('late');
+    hospital.addResult('late', { completedMs: -5_000 }); // by the clock of the database
     hospital.thrombectomy = undefined;
     await watch.look(signal);
     expect(hospital.withdrawn).toEqual(['late']);
@@ -402,8 +401,7 @@ describe('What a search cannot name', () => {
   it('a deleted study takes its result back at the next sweep, which every process begins with', async () => {
     const watch = hospital.watch();
     await watch.look(signal);
-    hospital.addResult('deleted');
-    await pause(5);
+    hospital.addResult('deleted', { completedMs: -60_000 });
     await watch.look(signal); // it stands
     hospital.unreadable = () => gone;
     await watch.look(signal);

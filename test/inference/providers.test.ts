@@ -62,7 +62,7 @@ describe('The choice of a provider', () => {
     expect(env).toMatchObject({ CUDA_VISIBLE_DEVICES: '0' });
   });
 
-  it('computes in float32 on a GPU, unless the operator says otherwise', () => {
+  it('tells NVIDIA’s libraries to compute in float32, unless the operator says otherwise', () => {
     const tf32 = (set: Record<string, string>) => assessProvider('cpu', { provider: 'auto' }, only(set)).env;
     expect(tf32({})).toMatchObject({ NVIDIA_TF32_OVERRIDE: '0' });
     expect(tf32({ NVIDIA_TF32_OVERRIDE: '1' })).toMatchObject({ NVIDIA_TF32_OVERRIDE: '1' });

@@ -18,6 +18,7 @@ from . import DISCLAIMER
 from .bundle import write_json
 from .checkpoint import load_network
 from .data import Cohort
+from .evaluate import refuse_shared_heads
 from .evaluation_figures import bootstrapped, divided, mean_figure, measured_on
 from .generation_figures import case_errors
 from .metrics import auc
@@ -97,9 +98,7 @@ def train_variant(arguments: argparse.Namespace, variant: str, seed: int, folder
 def measure(folder: Path, variant: str, test: Cohort) -> Measured:
     """A run's averaged network on the test cases."""
     network, state = load_network(folder)
-    shared_heads = set(state["heads"]) & set(test.values("head").tolist())
-    if shared_heads:
-        raise ValueError(f"Heads {sorted(shared_heads)} were trained on: use a cohort of other heads (--split test).")
+    refuse_shared_heads(state["heads"], test)
     logits, errors = [], []
     for index in tqdm(range(len(test)), desc=f"measuring {folder.name}", unit="case", mininterval=5):
         image = torch.from_numpy(test.initial[index].astype(np.float32))[None]

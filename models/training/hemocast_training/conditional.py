@@ -25,6 +25,7 @@ from .augmentation import augment
 from .bundle import MODEL_FILE, write_json
 from .checkpoint import load_weights
 from .data import Cohort
+from .evaluate import refuse_shared_heads
 from .evaluation_figures import column, hemorrhages, mean_figure, measured_on, ratio
 from .generation_figures import case_errors
 from .losses import generation_loss
@@ -98,9 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = Path(arguments.bundle)
     trunk = Trunk(load_weights(bundle))
     train, test = Cohort(arguments.train).require(BATCH), Cohort(arguments.test, limit=arguments.limit).require(2)
-    shared_heads = set(train.values("head").tolist()) & set(test.values("head").tolist())
-    if shared_heads:
-        raise ValueError(f"Heads {sorted(shared_heads)} are in both cohorts: use a test cohort of other heads (--split test).")
+    refuse_shared_heads(train.values("head").tolist(), test)
     heads = [fit(trunk, train, seed, arguments.pairs) for seed in arguments.seeds]
     drawn = measure(bundle, trunk, heads, test)
     write_json(Path(arguments.out), figures(drawn, test, arguments))

@@ -72,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ablations:
         ablations.update(json.loads(Path(arguments.ablations).read_text()))
     if arguments.keep:
+        if not arguments.ablations:
+            raise ValueError("--keep without --ablations would only forget those that were measured: name their file.")
         evaluation = {**json.loads((bundle / EVALUATION_FILE).read_text()), "ablations": ablations}
         if evaluation["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} was measured with another model.onnx: evaluate without --keep.")

@@ -110,6 +110,10 @@ def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network
     assert {**found, "ablations": evaluation["ablations"]} == evaluation
     assert "| generation only |" in (later / "docs" / "README.md").read_text()
 
+    assert main(command[:4]) == 1
+    assert "--ablations" in capsys.readouterr().err
+    assert json.loads((later / "evaluation.json").read_text()) == found
+
     found["bundle"]["sha256"] = "of another network"
     write_json(later / "evaluation.json", found)
     assert main(command) == 1
