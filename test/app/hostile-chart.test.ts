@@ -2,16 +2,16 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
-import { ServiceProcess } from '../support/service-process.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
 import {
-  buildApp,
   changeResource,
   forecastsOf,
   launchedState,
   openApp,
-  openChromium,
   putResource,
+  startApp,
   stateOf,
+  stopApp,
 } from './support/app-browser.ts';
 
 /** Ways in which text has become script or a request elsewhere; each would set `hit` or call the address. */
@@ -38,13 +38,9 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
   let service: ServiceProcess;
   let browser: Browser;
   beforeAll(async () => {
-    buildApp();
-    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+    [service, browser] = await startApp();
   });
-  afterAll(async () => {
-    await browser?.close();
-    await service?.stopAndForget();
-  });
+  afterAll(() => stopApp(service, browser));
 
   it('runs nothing and calls nobody, whatever stands in its text', async () => {
     const patient = 'lindqvist-maja';

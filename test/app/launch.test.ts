@@ -2,20 +2,16 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Browser, Page, Request } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
-import { ServiceProcess } from '../support/service-process.ts';
-import { buildApp, changeResource, openChromium, stateOf, viewerReady, violations } from './support/app-browser.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { changeResource, startApp, stateOf, stopApp, viewerReady, violations } from './support/app-browser.ts';
 
 describeWith('Chromium', 'The app launched', () => {
   let service: ServiceProcess;
   let browser: Browser;
   beforeAll(async () => {
-    buildApp();
-    [service, browser] = await Promise.all([ServiceProcess.start({ CHART_WATCH_MS: '500' }), openChromium()]);
+    [service, browser] = await startApp({ CHART_WATCH_MS: '500' });
   });
-  afterAll(async () => {
-    await browser?.close();
-    await service?.stopAndForget();
-  });
+  afterAll(() => stopApp(service, browser));
 
   const launchUrl = async (context: object): Promise<string> => {
     const response = await fetch(`${service.url}/sandbox/launch`, {

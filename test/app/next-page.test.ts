@@ -4,8 +4,8 @@ import type { Browser } from 'playwright-core';
 import { relativeNextLink } from '../../api/ehr/next-page.ts';
 import { nextPage } from '../../smart-app/src/session/next-page.ts';
 import { describeWith } from '../support/components.ts';
-import { ServiceProcess } from '../support/service-process.ts';
-import { buildApp, openApp, openChromium, stateOf } from './support/app-browser.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { openApp, startApp, stateOf, stopApp } from './support/app-browser.ts';
 
 const BASE = 'https://ehr.example/fhir';
 const linking = (url: string): { link: { relation: string; url: string }[] } => ({ link: [{ relation: 'next', url }] });
@@ -44,13 +44,9 @@ describeWith('Chromium', 'The app on an EHR that answers in pages', () => {
   let service: ServiceProcess;
   let browser: Browser;
   beforeAll(async () => {
-    buildApp();
-    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+    [service, browser] = await startApp();
   });
-  afterAll(async () => {
-    await browser?.close();
-    await service?.stopAndForget();
-  });
+  afterAll(() => stopApp(service, browser));
 
   /** The app where the first page of the forecasts is empty and links to `next`. */
   const openWithNext = async (next: string) => {

@@ -2,18 +2,18 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
-import { ServiceProcess } from '../support/service-process.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
 import {
   HOSPITAL,
-  buildApp,
   changeResource,
   forecastsOf,
   inspect,
   lookAgain,
   openApp,
-  openChromium,
   putResource,
+  startApp,
   stateOf,
+  stopApp,
   violations,
 } from './support/app-browser.ts';
 
@@ -23,13 +23,9 @@ describeWith('Chromium', 'The app over time', () => {
   let service: ServiceProcess;
   let browser: Browser;
   beforeAll(async () => {
-    buildApp();
-    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+    [service, browser] = await startApp();
   });
-  afterAll(async () => {
-    await browser?.close();
-    await service?.stopAndForget();
-  });
+  afterAll(() => stopApp(service, browser));
 
   /** Another CT of a patient, as the chart tells of it; its images are nowhere. */
   const fileStudy = async (patient: string, id: string, started: string): Promise<void> =>

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { describeWith, repositoryRoot } from '../support/components.ts';
-import { ServiceProcess } from '../support/service-process.ts';
-import { buildApp, openApp, openChromium, settled, viewerReady } from './support/app-browser.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { openApp, settled, startApp, stopApp, viewerReady } from './support/app-browser.ts';
 
 const PATIENT = 'lindqvist-maja';
 
@@ -16,12 +16,10 @@ describeWith('Chromium', 'The pictures of the front page', () => {
   let service: ServiceProcess;
   let browser: Browser;
   beforeAll(async () => {
-    buildApp();
-    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+    [service, browser] = await startApp();
   });
   afterAll(async () => {
-    await browser?.close();
-    await service?.stopAndForget();
+    await stopApp(service, browser);
     rmSync(temporary, { recursive: true, force: true });
   });
 

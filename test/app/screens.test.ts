@@ -3,16 +3,16 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
 import type { Browser } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
-import { ServiceProcess } from '../support/service-process.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
 import {
-  buildApp,
   changeResource,
   forecastsOf,
-  openApp,
-  openChromium,
-  putResource,
   inspect,
+  openApp,
+  putResource,
+  startApp,
   stateOf,
+  stopApp,
   viewerReady,
   violations,
 } from './support/app-browser.ts';
@@ -21,13 +21,9 @@ describeWith('Chromium', 'The screen of the app', () => {
   let service: ServiceProcess;
   let browser: Browser;
   beforeAll(async () => {
-    buildApp();
-    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+    [service, browser] = await startApp();
   });
-  afterAll(async () => {
-    await browser?.close();
-    await service?.stopAndForget();
-  });
+  afterAll(() => stopApp(service, browser));
 
   it('shows the risk with its interval, base rate, band and measurements, and what limits it', async () => {
     const { page, complaints, close } = await openApp(browser, service, 'lindqvist-maja');

@@ -5,8 +5,8 @@ import type { Browser, Page } from 'playwright-core';
 import { readMultiFrame } from '../../smart-app/src/viewer/multi-frame.ts';
 import type { MultiFrame } from '../../smart-app/src/viewer/multi-frame.ts';
 import { describeWith } from '../support/components.ts';
-import { ServiceProcess } from '../support/service-process.ts';
-import { buildApp, openApp, openChromium, settled, viewerReady, violations } from './support/app-browser.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { openApp, settled, startApp, stopApp, viewerReady, violations } from './support/app-browser.ts';
 import type { AppPage } from './support/app-browser.ts';
 
 const PATIENT = 'lindqvist-maja';
@@ -24,8 +24,7 @@ describeWith('Chromium', 'The viewer', () => {
   let generated: MultiFrame;
   let initialHu: Int16Array;
   beforeAll(async () => {
-    buildApp();
-    [service, browser] = await Promise.all([ServiceProcess.start(), openChromium()]);
+    [service, browser] = await startApp();
     const bundle = await service.fhir(`Media?subject=Patient/${PATIENT}`);
     const media = bundle.entry.map((entry: { resource: { frames?: number } }) => entry.resource);
     const { content } = media.find(({ frames }: { frames?: number }) => frames !== undefined);
@@ -40,10 +39,7 @@ describeWith('Chromium', 'The viewer', () => {
     page = app.page;
     await viewerReady(page);
   });
-  afterAll(async () => {
-    await browser?.close();
-    await service?.stopAndForget();
-  });
+  afterAll(() => stopApp(service, browser));
 
   const slice = async (): Promise<number> => Number(await page.getAttribute('.viewer-tools', 'data-slice'));
   const press = async (...keys: string[]): Promise<void> => {

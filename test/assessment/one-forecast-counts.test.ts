@@ -25,6 +25,7 @@ async function assess(
   earlier: readonly WrittenResources[],
   supersede: (order: SupersessionOrder) => void = () => undefined,
   asked: Partial<Assessment> = {},
+  afterReading: Partial<typeof STUDY> = {},
 ): Promise<AssessmentOutcome> {
   chart = [];
   const { birthDate, sex } = STUDY.patient;
@@ -34,9 +35,10 @@ async function assess(
     numberOfInstances: 24,
     patient: { identifiers: [{ value: header.patientId ?? 'P1' }], birthDate, sex },
   };
+  let isRead = false;
   const parts = {
     ehr: {
-      readStudy: async () => study,
+      readStudy: async () => (isRead ? { ...study, ...afterReading } : study),
       writeBack: async ({ supersedes }: { supersedes?: string }) => {
         chart.push(`writes new, naming ${supersedes ?? 'none'}`);
         return written('new');
@@ -47,7 +49,7 @@ async function assess(
       },
     },
     pacs: { listInstances: async () => FRAMES.map((frame) => frame.header), retrieveFrames: async () => FRAMES },
-    reader: { describe: () => MODEL, read: async () => READING },
+    reader: { describe: () => MODEL, read: async () => ((isRead = true), READING) },
     policy: {
       assumedPrevalence: 0.35,
       riskBandBounds: { moderate: 0.15, high: 0.5 },
@@ -98,5 +100,13 @@ it.each<[string, Partial<Assessment>]>([
   ['study', { studyInstanceUid: '2.25.404' }],
 ])('writes nothing for another %s than was asked for, though the chart names it now', async (_, asked) => {
   await expect(assess([], undefined, asked)).rejects.toMatchObject({ code: 'study-refiled' });
+  expect(chart).toEqual([]);
+});
+
+it.each<[string, Partial<typeof STUDY>]>([
+  ['patient', { patientReference: 'Patient/someone-else' }],
+  ['study', { studyInstanceUid: '2.25.404' }],
+])('writes nothing where the images came to another %s while they were read', async (_, afterReading) => {
+  await expect(assess([], undefined, {}, afterReading)).rejects.toMatchObject({ code: 'study-refiled' });
   expect(chart).toEqual([]);
 });

@@ -6,7 +6,7 @@ import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { appIsStale } from '../../../scripts/smart-app.mjs';
 import { onPath, repositoryRoot } from '../../support/paths.ts';
-import type { ServiceProcess } from '../../support/service-process.ts';
+import { ServiceProcess } from '../../support/service-process.ts';
 
 const ARGUMENTS = [
   '--no-sandbox',
@@ -31,6 +31,18 @@ export function buildApp(): void {
 
 export function openChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: onPath('chromium'), args: ARGUMENTS });
+}
+
+/** The built app, on a service of its own, with a browser. */
+export async function startApp(env: Record<string, string> = {}): Promise<[ServiceProcess, Browser]> {
+  buildApp();
+  return Promise.all([ServiceProcess.start(env), openChromium()]);
+}
+
+/** Also where it did not start as a whole. */
+export async function stopApp(service: ServiceProcess | undefined, browser: Browser | undefined): Promise<void> {
+  await browser?.close();
+  await service?.stopAndForget();
 }
 
 export interface AppPage {
@@ -148,6 +160,7 @@ const AXE = readFileSync(join(repositoryRoot, 'node_modules/axe-core/axe.min.js'
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate('document.querySelectorAll("details").forEach((element) => { element.open = true })');
   await page.evaluate(AXE); // evaluated by the test, outside of the page's own policy
+  await page.emulateMedia({ reducedMotion: 'reduce' }); // what is half faded in has half its contrast
   const found = await axe(page);
   const size = page.viewportSize()!;
   await page.setViewportSize({ width: 320, height: 700 });
