@@ -7,15 +7,16 @@ import { repositoryRoot } from './support/components.ts';
 /** Room -> rooms it may import. Files directly in api/ are named by their file. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
+  'priority.ts': [],
   imaging: ['errors.ts', 'prediction'], // refusals and flags are the vocabulary of every check
   prediction: ['imaging', 'errors.ts'],
   assessment: ['prediction', 'imaging', 'errors.ts'],
-  dicom: ['imaging', 'prediction', 'errors.ts', 'assessment'],
+  dicom: ['imaging', 'prediction', 'errors.ts', 'assessment', 'priority.ts'],
   egress: ['errors.ts'],
   authorization: ['egress', 'errors.ts', 'config.ts'],
   ehr: ['assessment', 'prediction', 'imaging', 'egress', 'errors.ts'],
   pacs: ['assessment', 'prediction', 'imaging', 'dicom', 'egress', 'errors.ts'],
-  inference: ['assessment', 'prediction', 'imaging', 'dicom', 'errors.ts'],
+  inference: ['assessment', 'prediction', 'imaging', 'dicom', 'errors.ts', 'priority.ts'],
   cds: ['assessment', 'prediction', 'errors.ts'],
   jobs: ['assessment', 'prediction', 'errors.ts', 'log.ts'],
   http: ['assessment', 'prediction', 'errors.ts', 'log.ts', 'config.ts', 'generated', 'authorization', 'cds'],

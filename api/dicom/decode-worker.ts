@@ -1,6 +1,7 @@
 /** Worker thread entry of DecodePool: decodes one object per message and answers with the frame or the refusal. */
 import { parentPort } from 'node:worker_threads';
 import type { Frame } from '../imaging/volume.ts';
+import { computeInBackground } from '../priority.ts';
 import { RefusalError, type Refusal } from '../prediction/refusals.ts';
 import { decodeInstance } from './decode.ts';
 import type { ParseLimits } from './safe-parse.ts';
@@ -26,6 +27,7 @@ async function answer({ bytes, limits }: DecodeRequest): Promise<DecodeAnswer> {
   }
 }
 
+computeInBackground();
 const port = parentPort;
 if (port === null) throw new Error('decode-worker.ts is started by DecodePool as a worker thread.');
 port.on('message', (request: DecodeRequest) => {

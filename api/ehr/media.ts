@@ -2,8 +2,6 @@
  * The two pictures (http://hl7.org/fhir/R4/media.html). R5 has no Media: there a picture is a DocumentReference, and this file
  * is the place to change.
  */
-import { createHash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import type { Attachment, DocumentReference, Media } from '@medplum/fhirtypes';
 import type { AssessmentReport } from '../assessment/ports.ts';
 import { AI_ASSERTED, SYSTEMS, concept, ownConcept } from './codes.ts';
@@ -128,7 +126,7 @@ function toAttachment(written: WrittenReport, key: PictureKey): Attachment {
   };
 }
 
-/** Digests of both pictures. Tens of megabytes are hashed in pieces, so that requests are answered in between. */
+/** Digests of both pictures, taken in Node's thread pool: they are tens of megabytes. */
 export async function digestPictures(report: AssessmentReport): Promise<PictureDigests> {
   return {
     'follow-up': await sha1Base64(pictureOf(report, 'follow-up').bytes),
@@ -136,13 +134,6 @@ export async function digestPictures(report: AssessmentReport): Promise<PictureD
   };
 }
 
-const PIECE_BYTES = 4 * 2 ** 20;
-
 async function sha1Base64(bytes: Uint8Array): Promise<string> {
-  const hash = createHash('sha1');
-  for (let start = 0; start < bytes.byteLength; start += PIECE_BYTES) {
-    hash.update(bytes.subarray(start, start + PIECE_BYTES));
-    await setImmediate();
-  }
-  return hash.digest('base64');
+  return Buffer.from(await crypto.subtle.digest('SHA-1', bytes as Uint8Array<ArrayBuffer>)).toString('base64');
 }

@@ -1,12 +1,14 @@
 /** Entry of the reading worker: everything that would stall the service's event loop happens here or, the network, in its process. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { SeriesInput } from '../assessment/ports.ts';
+import { computeInBackground } from '../priority.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import { loadBundle } from './bundle.ts';
 import { NetworkProcess } from './network-process.ts';
 import { readSeries } from './read-series.ts';
 import type { FromWorker, ReadingWorkerData, ToWorker } from './reading-protocol.ts';
 
+computeInBackground();
 const port = parentPort!;
 const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 const { bundleDirectory, choice } = workerData as ReadingWorkerData;

@@ -6,6 +6,7 @@ import { assertHead } from '../imaging/anatomy.ts';
 import { assembleVolume } from '../imaging/assemble-volume.ts';
 import { findHyperdense } from '../imaging/hyperdense.ts';
 import type { Frame, Vector3, Volume } from '../imaging/volume.ts';
+import { computeInBackground } from '../priority.ts';
 import { RefusalError } from '../prediction/refusals.ts';
 import type { Refusal } from '../prediction/refusals.ts';
 
@@ -17,6 +18,7 @@ export type VolumeAnswer =
 /** Speed before size: the next level halves the speed and saves a tenth. */
 const GZIP_LEVEL = 1;
 
+computeInBackground();
 const port = parentPort!;
 port.once('message', (frames: readonly Frame[]) => {
   const answer = assemble(frames);

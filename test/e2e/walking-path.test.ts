@@ -1,12 +1,14 @@
 /** The whole path as a newcomer walks it: `npm start`'s process, its printed curl line, and what then stands in the chart. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decode as decodePng } from 'fast-png';
 import { parseInstance } from '../../api/dicom/parse.ts';
 import { paste, printedCommands } from '../support/pasted-commands.ts';
 import { measureStall } from '../support/event-loop.ts';
+import { networkProcesses } from '../support/network-processes.ts';
 import { pause, ServiceProcess } from '../support/service-process.ts';
 import type { AssessmentJson } from '../support/service-process.ts';
 
@@ -266,6 +268,12 @@ describe('An administrator', () => {
     expect(turnMs).toBeGreaterThan(1);
     expect(turnMs).toBeLessThanOrEqual(50);
   }, 60_000);
+
+  it('finds the network behind those who wait at the door when the processor is short', () => {
+    const [network, ...others] = networkProcesses(service.pid);
+    expect(others).toEqual([]);
+    expect(getPriority(network)).toBe(getPriority(service.pid) + 10);
+  });
 
   it('finds at most 1.5 GB resident at the peak, database and model included', () => {
     const peakKiB = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${service.pid}/status`, 'utf8'))![1]);

@@ -1,5 +1,4 @@
 /** A network that never comes to an end is killed at its deadline: the assessment has failed, and the next one succeeds. */
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -9,6 +8,7 @@ import { OnnxScanReader } from '../../api/inference/onnx-scan-reader.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
 import type { Story } from '../support/in-memory-hospital.ts';
+import { networkProcesses } from '../support/network-processes.ts';
 import { untilEnded } from '../support/queue-service.ts';
 import { syntheticHead } from '../support/synthetic-head.ts';
 import type { SyntheticHeadOptions } from '../support/synthetic-head.ts';
@@ -19,27 +19,12 @@ async function untilThat(holds: () => boolean): Promise<void> {
   expect(holds()).toBe(true);
 }
 
-/** The processes of networks that live under this one. */
-function networks(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const parent = Number(/\nPPid:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-        return parent === process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('network-main');
-      } catch {
-        return false; // it ended meanwhile
-      }
-    });
-}
-
 describe('A network that never comes to an end', () => {
   let reader: ScanReader & { close(): Promise<void> };
   let service: TestApp;
   let before: number[];
   beforeAll(async () => {
-    before = networks();
+    before = networkProcesses(process.pid);
     const modelBundle = join(import.meta.dirname, 'bundles/endless');
     reader = await OnnxScanReader.start({ modelBundle, provider: 'cpu', readingTimeoutMs: 6_000 });
     service = await startTestApp();
@@ -62,7 +47,7 @@ describe('A network that never comes to an end', () => {
     await untilEnded(service.store, body.id);
     return request(service.app).get(`/v1/assessments/${body.id}`);
   };
-  const mine = (): number[] => networks().filter((pid) => !before.includes(pid));
+  const mine = (): number[] => networkProcesses(process.pid).filter((pid) => !before.includes(pid));
 
   it('is killed at its deadline and replaced, and harms nobody else', async () => {
     const [first, ...others] = mine();

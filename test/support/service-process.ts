@@ -29,7 +29,11 @@ export class ServiceProcess {
     const directory = dataDir ?? mkdtempSync(join(tmpdir(), 'hemocast-e2e-'));
     const child = spawn(
       process.execPath,
-      ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, '../../api/main.ts')],
+      [
+        '--disable-warning=ExperimentalWarning',
+        '--max-semi-space-size=32',
+        join(import.meta.dirname, '../../api/main.ts'),
+      ],
       {
         env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: directory, LOG_LEVEL: 'warn', ...env },
         stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,10 @@
+/** Who goes first when there are fewer cores than work: whoever waits at the door, before what is computed for later. */
+import { constants, setPriority } from 'node:os';
+
+/**
+ * Gives this worker thread, and the processes it starts from now on, a lower priority. Linux keeps priorities by thread
+ * (sched(7), "The nice value"); elsewhere they are the whole process's, which must not be slowed, and nothing is done.
+ */
+export function computeInBackground(): void {
+  if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+}
