@@ -81,7 +81,7 @@ export function createApp(services: Services): Express {
   app.use(docsRoutes(OPENAPI_FILE, disclaimer));
   if (services.publicKey !== undefined) app.use(jwksRoutes(services.publicKey));
   if (services.cds !== undefined) app.use(cdsRoutes(services.cds));
-  if (services.smartApp !== undefined) app.use(smartAppRoutes(services.smartApp, disclaimer));
+  if (services.smartApp !== undefined) app.use(smartAppRoutes(services.smartApp, disclaimer, services.records));
   app.get('/', (_request, response) => response.redirect(services.sandbox === undefined ? '/docs' : '/sandbox'));
   app.use(['/v1', '/metrics'], authenticate(createAuthorizer(services.authentication)), permit);
   app.use(notificationRoutes(services)); // whatever it carries, nobody reads it

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Router } from 'express';
 import type { Request, Response } from 'express';
+import type { AssessmentRecords } from '../assessment/assessment-records.ts';
 import { HemocastError } from '../errors.ts';
 
 export interface SmartAppOptions {
@@ -45,7 +46,11 @@ interface AppFile {
   compressed?: Promise<Buffer>;
 }
 
-export function smartAppRoutes(options: SmartAppOptions, disclaimer: string): Router {
+export function smartAppRoutes(
+  options: SmartAppOptions,
+  disclaimer: string,
+  records: Pick<AssessmentRecords, 'usualMs'>,
+): Router {
   const files = readFiles(options.directory);
   const policy = contentPolicy(options);
   const router = Router();
@@ -61,9 +66,9 @@ export function smartAppRoutes(options: SmartAppOptions, disclaimer: string): Ro
     next();
   });
   router.get('/app', (_request, response) => response.redirect(308, '/app/index.html'));
-  router.get('/app/config.json', (_request, response) => {
+  router.get('/app/config.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store');
-    response.json({ issuers: options.issuers, disclaimer });
+    response.json({ issuers: options.issuers, disclaimer, usualMs: await records.usualMs() });
   });
   const sandboxEhr = options.sandboxEhr ? files.get('ehr.html') : undefined;
   if (sandboxEhr !== undefined) {

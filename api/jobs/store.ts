@@ -37,6 +37,8 @@ export class ContentTakenError extends Error {
 
 /** About 10 kB each. */
 const REMEMBERED_PATIENTS = 500;
+/** How many of the latest assessments say how long one takes. */
+const USUAL_OF = 50;
 
 const OPEN = `status IN ('created', 'active')`;
 const UNIQUE_VIOLATION = '23505';
@@ -168,6 +170,17 @@ export class AssessmentStore implements AssessmentRecords {
       `SELECT count(*)::int AS open FROM hemocast.assessments WHERE ${OPEN}`,
     );
     return rows[0].open;
+  }
+
+  async usualMs(): Promise<number | null> {
+    const { rows } = await this.#database.executeSql(
+      `SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS usual FROM (
+         SELECT (SELECT sum(value::float8) FROM jsonb_each_text(timings) WHERE key = ANY($1)) AS ms
+         FROM hemocast.assessments WHERE status = 'completed' ORDER BY sequence DESC LIMIT $2
+       ) AS latest`,
+      [['choosing-series', 'retrieving', 'reading-scan', 'writing-back'], USUAL_OF],
+    );
+    return rows[0].usual;
   }
 
   /** Everything that has not ended and has not changed for `unchangedMs`, oldest first. */

@@ -31,7 +31,7 @@ describeWith('Chromium', 'The page of an EHR that embeds the app', () => {
       sandboxEhr: false,
       connectOrigins: [],
     };
-    service = await serve(express().use(smartAppRoutes(options, MODEL.disclaimer)));
+    service = await serve(express().use(smartAppRoutes(options, MODEL.disclaimer, { usualMs: async () => null })));
     app = service.origin;
   });
   afterAll(async () => {

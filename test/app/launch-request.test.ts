@@ -4,7 +4,7 @@ import { newState, readLaunchRequest, scopesOf } from '../../smart-app/src/sessi
 
 const issuer = { iss: 'https://ehr.example/fhir', clientId: 'hemocast-app' };
 const other = { iss: 'https://second.example/r4', clientId: 'hemocast-2' };
-const config = { issuers: [issuer, other], disclaimer: '' };
+const config = { issuers: [issuer, other], disclaimer: '', usualMs: null };
 const read = (query: Record<string, string>): ReturnType<typeof readLaunchRequest> =>
   readLaunchRequest(`?${new URLSearchParams(query)}`, config);
 

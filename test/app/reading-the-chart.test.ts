@@ -9,7 +9,7 @@ import type { Forecast } from '../../smart-app/src/chart/forecast.ts';
 import { dateTimeText } from '../../smart-app/src/chart/fhir-text.ts';
 import { toPatientSummary } from '../../smart-app/src/chart/patient.ts';
 import { newerThan, toStudies } from '../../smart-app/src/chart/studies.ts';
-import { toWork } from '../../smart-app/src/chart/work.ts';
+import { toWork, usualText } from '../../smart-app/src/chart/work.ts';
 import type { Assessment } from '../../smart-app/src/chart/work.ts';
 import { written as writeExample } from '../ehr/support/written.ts';
 
@@ -222,6 +222,15 @@ describe('The rest of the chart', () => {
     expect(newerThan(studies(study('earlier', '2026-03-10T01:30:00+03:00')), 'ImagingStudy/first')).toBeUndefined();
     expect(newerThan(studies(study('mr', '2026-03-11T00:30:00Z', 'MR')), 'ImagingStudy/first')).toBeUndefined();
     expect(newerThan(studies(), undefined)).toBeUndefined();
+  });
+
+  it('says how long an assessment takes as the service measured it, or not at all', () => {
+    const text = (time: string): string => `The latest ones here took about ${time} once every image had arrived.`;
+    expect(usualText(400)).toBe(text('1 second'));
+    expect(usualText(2_600)).toBe(text('3 seconds'));
+    expect(usualText(61_000)).toBe(text('61 seconds'));
+    expect(usualText(130_000)).toBe(text('2 minutes'));
+    expect(usualText(null)).toBe('');
   });
 
   it('follows the newest work of this patient only', () => {

@@ -73,6 +73,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(await inspect(page, 'none')).toEqual([]);
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await page.getByText('The scan is being assessed').waitFor();
+    await page.getByText(/The latest ones here took about \d+ seconds? once every image had arrived/).waitFor();
     expect(await inspect(page, 'in-progress')).toEqual([]);
     await stateOf(page, 'current');
     expect(await page.locator('[data-testid="risk"]').innerText()).toMatch(/\d+ %/);
@@ -166,6 +167,29 @@ describeWith('Chromium', 'The screen of the app', () => {
     await page.reload();
     await stateOf(page, 'none-unknown');
     expect(await page.getByRole('button', { name: 'Assess this CT' }).count()).toBe(0);
+    expect(await inspect(page, 'not-offered')).toEqual([]);
+    await close();
+  });
+
+  it('says where the forecast is in the chart of an EHR that keeps no RiskAssessment', async () => {
+    const { page, context, close } = await openApp(browser, service, 'novak-petra');
+    const { body } = await service.assess('ImagingStudy/lindqvist-maja-ct');
+    const assessment = {
+      ...(await service.finished(body.id)),
+      patient: 'Patient/novak-petra',
+      imagingStudy: 'ImagingStudy/novak-petra-ct',
+    };
+    assessment.resources = { ...assessment.resources!, riskAssessment: 'Observation/forecast' };
+    await context.route('**/v1/assessments?**', (route) =>
+      route.fulfill({ json: { items: [assessment], next: null } }),
+    );
+    await page.reload();
+    await stateOf(page, 'none-elsewhere');
+    const text = await page.locator('main').innerText();
+    expect(text).toContain('The forecast is in the chart as an Observation');
+    expect(text).not.toMatch(/\d+ %/);
+    expect(await page.getByRole('button', { name: 'Assess this CT' }).count()).toBe(0);
+    expect(await inspect(page, 'elsewhere')).toEqual([]);
     await close();
   });
 

@@ -21,6 +21,17 @@ describeOnEachDatabase('The store of assessments', (config) => {
     return begun!;
   };
 
+  it('knows how long an assessment usually takes once its images are there, and says nothing before the first', async () => {
+    const { store, hospital } = service;
+    expect(await store.usualMs()).toBeNull();
+    for (const readingMs of [900, 2_900, 30_000]) {
+      const assessment = await active(hospital.addStudy());
+      const timings = { 'choosing-series': 40, retrieving: 60, network: readingMs - 100, 'reading-scan': readingMs };
+      await store.finish(assessment, { ...completed(assessment), timings });
+    }
+    expect(await store.usualMs()).toBe(3_000);
+  });
+
   it('never completes a cancelled assessment', async () => {
     const { store, hospital } = service;
     const assessment = await active(hospital.addStudy());

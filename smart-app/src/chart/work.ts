@@ -43,6 +43,17 @@ export function stageText({ stage, status }: Pick<Assessment, 'stage' | 'status'
   return status === 'created' || stage === null ? 'Waiting for its turn' : (STAGES[stage] ?? 'Working');
 }
 
+/** How long it takes here, measured; nothing where the service has not told. */
+export function usualText(usualMs: number | null): string {
+  if (usualMs === null) return '';
+  const seconds = Math.max(1, Math.round(usualMs / 1000));
+  const minutes = Math.round(seconds / 60);
+  const time = seconds < 100 ? count(seconds, 'second') : count(minutes, 'minute');
+  return `The latest ones here took about ${time} once every image had arrived.`;
+}
+
+const count = (number: number, unit: string): string => `${number} ${unit}${number === 1 ? '' : 's'}`;
+
 const ANOTHER = 'Choose another study, or judge the scan without a forecast.';
 const NEXT_STEPS: readonly (readonly [RegExp, string])[] = [
   [/^study-incomplete$/, 'Ask again when every image has arrived in the archive.'],

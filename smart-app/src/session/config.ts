@@ -8,6 +8,8 @@ export interface Issuer {
 export interface AppConfig {
   readonly issuers: readonly Issuer[];
   readonly disclaimer: string;
+  /** Median time of this service's latest assessments once every image had arrived, ms; null before the first. */
+  readonly usualMs: number | null;
 }
 
 /** Throws where the service does not answer. */

@@ -176,6 +176,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             wanted={followed}
             asking={asking}
             onAssess={(id) => void assess(id)}
+            usualMs={session.config.usualMs}
           />
         )}
         {forecast !== undefined && (

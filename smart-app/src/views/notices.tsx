@@ -5,7 +5,7 @@ import { dateTimeText } from '../chart/fhir-text.ts';
 import type { ChosenForecast, Forecast, Standing } from '../chart/forecast.ts';
 import { newerThan } from '../chart/studies.ts';
 import type { Study, StudyList } from '../chart/studies.ts';
-import { nextStep, stageText } from '../chart/work.ts';
+import { nextStep, stageText, usualText } from '../chart/work.ts';
 import type { Work } from '../chart/work.ts';
 
 export interface WorkNoticeProps {
@@ -19,9 +19,11 @@ export interface WorkNoticeProps {
   readonly wanted: string | undefined;
   readonly asking: { readonly pending: boolean; readonly problem: string | undefined };
   readonly onAssess: (study: string) => void;
+  /** What the service says of its latest assessments, ms. */
+  readonly usualMs: number | null;
 }
 
-export function WorkNotice({ work, hasForecast, hasEarlier, ...offer }: WorkNoticeProps): ReactNode {
+export function WorkNotice({ work, hasForecast, hasEarlier, usualMs, ...offer }: WorkNoticeProps): ReactNode {
   if (work === undefined)
     return hasForecast ? null : (
       <p className="panel notice" role="status">
@@ -35,9 +37,7 @@ export function WorkNotice({ work, hasForecast, hasEarlier, ...offer }: WorkNoti
           <h2 id="work-heading">{hasForecast ? 'A new assessment is under way' : 'The scan is being assessed'}</h2>
           <p>{stageText(work.assessment)}.</p>
           <progress max={1} value={work.assessment.progress} aria-label="Share of the work done" />
-          <p className="quiet">
-            It usually takes a few seconds once every image has arrived. The result appears here by itself.
-          </p>
+          <p className="quiet">{usualText(usualMs)} The result appears here by itself.</p>
         </section>
       );
     case 'refused': {
@@ -132,7 +132,7 @@ function OfferCt({
   list: { studies, problem },
   wanted,
   ...ask
-}: Omit<WorkNoticeProps, 'work' | 'hasForecast' | 'hasEarlier'>): ReactNode {
+}: Omit<WorkNoticeProps, 'work' | 'hasForecast' | 'hasEarlier' | 'usualMs'>): ReactNode {
   const [chosen, setChosen] = useState<string>();
   if (studies === undefined) {
     return problem === undefined ? (
