@@ -145,20 +145,12 @@ function facts(forecast: Forecast, windowEnd: string | null): string[] {
     ...(measurements === null ? [] : [`- Measured on the first CT: ${measured(measurements)}`]),
     ...(windowEnd === null ? [] : [`- Forecast until ${inWords(windowEnd)}`]),
     ...flags.slice(0, MOST_FLAGS).map(({ message }) => `- Limit: ${escapeMarkdown(message)}`),
-    ...(more > 0
-      ? [`- ${more} more ${more === 1 ? 'limit' : 'limits'} in ${isInApp(forecast) ? 'the app' : 'the Observation'}`]
-      : []),
+    ...(more > 0 ? [`- ${more} more ${more === 1 ? 'limit' : 'limits'} in the app`] : []),
     ...(flags.some(({ code }) => code === CONTRAST_FLAG)
       ? []
       : ['- Leftover contrast can look like blood on the first CT.']),
     ...(model === null ? [] : [`- Model ${escapeMarkdown(model)}`]),
-    ...(isInApp(forecast) ? [] : ['- This chart keeps the forecast as an Observation, which the app does not show.']),
   ];
-}
-
-/** The app reads RiskAssessments only. */
-function isInApp({ reference }: Forecast): boolean {
-  return reference.startsWith('RiskAssessment/');
 }
 
 function measured({ hyperdenseVolumeMl, maxHu, meanHu, side }: Measurements): string {
@@ -194,7 +186,7 @@ function inform(order: OrderConcept | undefined): string {
 
 function toAppLink(state: Shown, publicUrl: string): CardLink {
   const imagingStudy = state.kind === 'result' ? state.forecast.study : state.study;
-  const shown = state.kind === 'result' && isInApp(state.forecast) ? state.forecast.reference : undefined;
+  const shown = state.kind === 'result' ? state.forecast.reference : undefined;
   const context = shown === undefined ? { imagingStudy } : { riskAssessment: shown, imagingStudy };
   const label = shown === undefined ? 'Open hemocast' : 'Show the scan and the forecast in hemocast';
   return { label, url: `${publicUrl}/app/launch.html`, type: 'smart', appContext: JSON.stringify(context) };

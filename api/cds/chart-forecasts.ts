@@ -1,12 +1,12 @@
 /** Our forecasts as the chart holds them: RiskAssessments that carry our identifier (api/ehr/risk-assessment.ts wrote them). */
-import type { Observation, RiskAssessment } from '@medplum/fhirtypes';
+import type { CodeableConcept, Observation, RiskAssessment } from '@medplum/fhirtypes';
 import type { RiskBand } from '../prediction/prediction.ts';
 import type { Forecast } from './forecast.ts';
 import { isPatient } from './reference.ts';
 
 const NAMESPACE = 'https://hemocast.example/fhir';
 const OUR_IDENTIFIER = `${NAMESPACE}/resource-identifier`;
-const OUR_CODE = `${NAMESPACE}/CodeSystem/finding|hemorrhage-forecast`;
+const FINDING = `${NAMESPACE}/CodeSystem/finding`;
 
 /** http://hl7.org/fhir/R4/valueset-observation-status.html: what may be shown as a result. */
 const CURRENT = new Set(['preliminary', 'final', 'amended', 'corrected']);
@@ -35,8 +35,11 @@ export function readChartForecasts(found: readonly RiskAssessment[], patientId: 
 
 function isOurs({ identifier, code }: RiskAssessment): boolean {
   const identified = Array.isArray(identifier) && identifier.some(({ system }) => system === OUR_IDENTIFIER);
-  const coded = code?.coding?.some((coding) => `${coding.system}|${coding.code}` === OUR_CODE) ?? false;
-  return identified && coded;
+  return identified && isCoded(code, 'hemorrhage-forecast');
+}
+
+function isCoded(concept: CodeableConcept | undefined, finding: string): boolean {
+  return concept?.coding?.some(({ system, code }) => system === FINDING && code === finding) ?? false;
 }
 
 function toChartForecast(resource: RiskAssessment): ChartForecast | undefined {
@@ -76,14 +79,14 @@ function toChartForecast(resource: RiskAssessment): ChartForecast | undefined {
 
 /**
  * A result in a chart that keeps no RiskAssessment (api/ehr/degraded.ts): only whether it still stands is read from the
- * Observation; what it says is in our records. Its forecast window is not a field there.
+ * Observation; what it says is in our records.
  */
 export function readChartObservation(found: readonly Observation[], study: string): readonly ChartForecast[] {
-  return found.map(({ id, status, issued = '' }) => ({
+  return found.map(({ id, status, issued = '', component }) => ({
     reference: `Observation/${id}`,
     study,
     writtenAt: issued,
-    windowEnd: null,
+    windowEnd: component?.find(({ code }) => isCoded(code, 'forecast-window'))?.valuePeriod?.end ?? null,
     isCurrent: CURRENT.has(status),
     forecast: null,
   }));

@@ -11,8 +11,11 @@ import { AI_ASSERTED, BRAIN, PERCENT, QUALITATIVE_RISK, SYSTEMS, concept, ownCon
 import { FINDING_KEYS, ownIdentifier, referenceTo, resourceId } from './ids.ts';
 import { FORECAST_NAME, forecastMethod, forecastNotes, forecastRationale, headline } from './risk-assessment.ts';
 import { narrative, notes, toPercentage } from './text.ts';
-import { initialCtTime } from './window.ts';
+import { forecastWindow, initialCtTime } from './window.ts';
 import type { WrittenReport } from './written-report.ts';
+
+/** What RiskAssessment has a field for, an Observation has as a component. */
+const FORECAST_WINDOW = 'forecast-window';
 
 /** As which resources a report is written to one EHR. */
 export interface ReportForm {
@@ -67,6 +70,7 @@ export function toForecastObservation(written: WrittenReport): Observation {
   const { probability, riskBand } = report.reading.prediction;
   const id = resourceId(report, 'risk-assessment');
   const effectiveDateTime = initialCtTime(report);
+  const { period } = forecastWindow(report);
   const lines = [...forecastNotes(report), forecastRationale(report)];
   return {
     resourceType: 'Observation',
@@ -82,6 +86,9 @@ export function toForecastObservation(written: WrittenReport): Observation {
     ...(effectiveDateTime && { effectiveDateTime }),
     issued: writtenAt,
     valueQuantity: { value: toPercentage(probability), ...PERCENT },
+    ...(period && {
+      component: [{ code: ownConcept(FORECAST_WINDOW, 'Time the forecast is about'), valuePeriod: period }],
+    }),
     interpretation: [QUALITATIVE_RISK[riskBand]],
     bodySite: BRAIN,
     method: { text: forecastMethod(report) },

@@ -1,5 +1,6 @@
 /** What the app makes of the chart: round trips through the service's own mappings, and charts that someone else wrote. */
 import { describe, expect, it } from '@jest/globals';
+import { toForecastObservation } from '../../api/ehr/degraded.ts';
 import { toObservation } from '../../api/ehr/observation.ts';
 import { toRiskAssessment } from '../../api/ehr/risk-assessment.ts';
 import { FINDING_KEYS } from '../../api/ehr/ids.ts';
@@ -11,7 +12,7 @@ import { toPatientSummary } from '../../smart-app/src/chart/patient.ts';
 import { newerThan, toStudies } from '../../smart-app/src/chart/studies.ts';
 import { toWork, usualText } from '../../smart-app/src/chart/work.ts';
 import type { Assessment } from '../../smart-app/src/chart/work.ts';
-import { written as writeExample } from '../ehr/support/written.ts';
+import { PLAIN, written as writeExample } from '../ehr/support/written.ts';
 
 const written = await writeExample();
 const { patientReference } = written.report.study;
@@ -33,6 +34,25 @@ describe('A forecast read back from the chart', () => {
     expect(forecast.limits).toEqual(written.report.flags.map(({ message }) => message));
     expect(forecast.studyReference).toBe(`ImagingStudy/${written.report.study.reference.id}`);
     expect(forecast.observationReferences).toHaveLength(FINDING_KEYS.length);
+  });
+
+  it('says the same where the chart keeps it as an Observation', async () => {
+    const plain = await writeExample(undefined, PLAIN);
+    const observation = toForecastObservation(plain);
+    const { reference, observationReferences, notes, ...said } = toForecast(observation, patientReference) as Forecast;
+    expect(said).toEqual({
+      ...(toForecast(resource, patientReference) as Forecast),
+      reference: undefined,
+      observationReferences: undefined,
+      notes: undefined,
+    });
+    expect(said.window!.end).toBeDefined();
+    expect(reference).toBe(`Observation/${observation.id}`);
+    expect(observationReferences).toHaveLength(FINDING_KEYS.length);
+    expect(notes.join(' ')).toContain('Measured on the initial CT');
+    const inOtherUnits = { ...observation, valueQuantity: { value: 0.714, unit: '1', code: '1' } };
+    expect((toForecast(inOtherUnits, patientReference) as Forecast).probabilityPercent).toBeUndefined();
+    expect(toForecast(toObservation(plain, 'side'), patientReference)).toBeUndefined();
   });
 
   it('is read back as superseding the one it supersedes', () => {
@@ -241,11 +261,5 @@ describe('The rest of the chart', () => {
       'refused',
     );
     expect(toWork([item({ status: 'cancelled' })], 'Patient/a').kind).toBe('idle');
-    const filedAs = (riskAssessment: string) => {
-      const resources = { riskAssessment, media: [], observations: [], provenance: '', device: '' };
-      return toWork([item({ status: 'completed', flags: [], withdrawal: null, resources })], 'Patient/a');
-    };
-    expect(filedAs('RiskAssessment/1').kind).toBe('idle');
-    expect(filedAs('Observation/1').kind).toBe('elsewhere'); // where the EHR keeps no RiskAssessment
   });
 });

@@ -8,6 +8,7 @@ import {
   changeResource,
   forecastsOf,
   inspect,
+  lookAgain,
   openApp,
   putResource,
   startApp,
@@ -16,6 +17,7 @@ import {
   viewerReady,
   violations,
 } from './support/app-browser.ts';
+import { fileInPlainForm } from './support/plain-chart.ts';
 
 describeWith('Chromium', 'The screen of the app', () => {
   let service: ServiceProcess;
@@ -171,25 +173,40 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
-  it('says where the forecast is in the chart of an EHR that keeps no RiskAssessment', async () => {
+  it('shows the forecast and both CTs of an EHR that keeps neither RiskAssessment nor Media', async () => {
+    await fileInPlainForm(service, 'novak-petra', 'lindqvist-maja');
     const { page, context, close } = await openApp(browser, service, 'novak-petra');
-    const { body } = await service.assess('ImagingStudy/lindqvist-maja-ct');
-    const assessment = {
-      ...(await service.finished(body.id)),
-      patient: 'Patient/novak-petra',
-      imagingStudy: 'ImagingStudy/novak-petra-ct',
-    };
-    assessment.resources = { ...assessment.resources!, riskAssessment: 'Observation/forecast' };
-    await context.route('**/v1/assessments?**', (route) =>
-      route.fulfill({ json: { items: [assessment], next: null } }),
-    );
+    await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ status: 404, json: {} }));
     await page.reload();
-    await stateOf(page, 'none-elsewhere');
-    const text = await page.locator('main').innerText();
-    expect(text).toContain('The forecast is in the chart as an Observation');
-    expect(text).not.toMatch(/\d+ %/);
-    expect(await page.getByRole('button', { name: 'Assess this CT' }).count()).toBe(0);
-    expect(await inspect(page, 'elsewhere')).toEqual([]);
+    await stateOf(page, 'current');
+    const [{ prediction }] = await forecastsOf(service, 'lindqvist-maja');
+    expect(await page.locator('[data-testid="risk"]').innerText()).toContain(
+      `${Math.round(prediction[0].probabilityDecimal)} %`,
+    );
+    expect(await page.locator('.risk').innerText()).toMatch(/Forecast for .+ to .+/);
+    expect(await page.locator('.limits').innerText()).toContain('Leftover contrast can look like blood');
+    const picture = page.getByRole('img', { name: /^Initial CT beside the AI-generated follow-up CT/ });
+    await page.getByText('this picture of both').waitFor();
+    expect((await picture.boundingBox())!.width).toBeGreaterThan(300);
+    expect(await inspect(page, 'plain')).toEqual([]);
+
+    // Taken back: no picture with the number in its pixels.
+    const reference = (await service.fhir('Observation?subject=Patient/novak-petra&_count=50')).entry
+      .map(({ resource }: { resource: { id: string; code: { coding: { code: string }[] } } }) => resource)
+      .find(({ code }: { code: { coding: { code: string }[] } }) => code.coding[0].code === 'hemorrhage-forecast');
+    await changeResource(
+      service,
+      `Observation/${reference.id}`,
+      (forecast) => void (forecast.status = 'entered-in-error'),
+    );
+    await lookAgain(page);
+    await stateOf(page, 'withdrawn');
+    expect(await picture.count()).toBe(0);
+    expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
+
+    await context.route('**/sandbox/fhir/Observation?**', (route) => route.fulfill({ status: 403, json: {} }));
+    await page.reload();
+    await page.getByText('The EHR answered 403 for Observation').waitFor();
     await close();
   });
 

@@ -57,6 +57,10 @@ const summaryOf = ({ cards }: { cards: { summary: string }[] }): string =>
 
 const RESULT = '41 % (moderate)';
 
+function doorAt(now: string): Express {
+  return hospital.withHooks({ windowEnds: true, now: () => new Date(now) });
+}
+
 describe('A result', () => {
   it.each<[string, Partial<RiskAssessment>, string]>([
     ['is shown while the chart holds it as preliminary', { status: 'preliminary' }, RESULT],
@@ -99,7 +103,7 @@ describe('A result', () => {
     }
   });
 
-  it('in a chart that keeps no RiskAssessment is shown while its Observation stands, and leads the app to none', async () => {
+  it('in a chart that keeps no RiskAssessment is shown while its Observation stands and its time lasts', async () => {
     const observation = { resourceType: 'Observation', id: 'filed', code: {}, issued: '2026-11-12T10:00:00Z' } as const;
     const study = hospital.hospital.addStudy({
       patient: 'olga',
@@ -110,15 +114,20 @@ describe('A result', () => {
     });
     await untilEnded(hospital.store, (await hospital.request(study)).assessment.id);
     const call = patientView('olga', { prefetch: wholePrefetch() });
-    const cards = async (status: Observation['status']): Promise<Card[]> => {
-      hospital.chart = async ({ resourceType }) => (resourceType === 'Observation' ? [{ ...observation, status }] : []);
-      const answer = await request(hospital.door).post('/cds-services/hemocast-patient').send(call).expect(200);
+    const system = 'https://hemocast.example/fhir/CodeSystem/finding';
+    const code = { coding: [{ system, code: 'forecast-window' }] };
+    const component = [{ code, valuePeriod: { end: '2026-11-15T09:00:00Z' } }];
+    const cards = async (status: Observation['status'], now = '2026-11-15T08:00:00Z'): Promise<Card[]> => {
+      hospital.chart = async ({ resourceType }) =>
+        resourceType === 'Observation' ? [{ ...observation, status, component }] : [];
+      const answer = await request(doorAt(now)).post('/cds-services/hemocast-patient').send(call).expect(200);
       return (answer.body as { cards: Card[] }).cards;
     };
     const [card] = await cards('preliminary');
-    expect(card.detail).toContain('keeps the forecast as an Observation');
-    expect(JSON.parse(card.links[0].appContext)).toEqual({ imagingStudy: study });
+    expect(JSON.parse(card.links[0].appContext)).toEqual({ riskAssessment: 'Observation/filed', imagingStudy: study });
     expect(await cards('entered-in-error')).toEqual([]);
+    expect(card.detail).toContain('Forecast until');
+    expect(await cards('preliminary', '2026-11-15T10:00:00Z')).toEqual([]);
   });
 
   it('is taken back in our records as well', async () => {
@@ -167,10 +176,6 @@ describe('Time', () => {
     expect(await view('fred', { prefetch }, doorAt('2026-11-15T07:00:00Z'))).toBe('not ready');
     expect(await view('fred', { prefetch }, doorAt('2026-11-15T09:00:00Z'))).toBe('silent');
   });
-
-  function doorAt(now: string): Express {
-    return hospital.withHooks({ windowEnds: true, now: () => new Date(now) });
-  }
 });
 
 describe('An assessment under way', () => {

@@ -302,6 +302,7 @@ describe('in a chart that keeps no RiskAssessment and no Media', () => {
       valueQuantity: { value: 71.4, code: '%' },
       status: 'preliminary',
       meta: { security: [AIAST] },
+      component: [{ valuePeriod: toRiskAssessment(await written()).prediction![0].whenPeriod }],
     });
     expect(noteTexts(forecast)).toContain('derived-outputs-degraded');
     expect(toPictureDocument(context)).toMatchObject({

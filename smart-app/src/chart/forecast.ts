@@ -1,9 +1,12 @@
-/** The RiskAssessment as the screen shows it. What the service states in notes (api/ehr/risk-assessment.ts) is read back here. */
-import type { RiskAssessment } from '@medplum/fhirtypes';
+/**
+ * The forecast as the screen shows it: a RiskAssessment (api/ehr/risk-assessment.ts), or the Observation that stands for it in a chart
+ * without (api/ehr/degraded.ts). What the service states in notes is read back here.
+ */
+import type { CodeableConcept, Observation, Period, Reference, RiskAssessment } from '@medplum/fhirtypes';
 import { conceptText, hasCode, isResource, listOf, numberOf, textOf, timeOf } from './fhir-text.ts';
 
 export interface Forecast {
-  /** "RiskAssessment/<id>" */
+  /** "RiskAssessment/<id>" or "Observation/<id>" */
   readonly reference: string;
   /** Of the resource: preliminary, final, entered-in-error ... */
   readonly status: string;
@@ -33,7 +36,7 @@ export interface Forecast {
   readonly method: string | undefined;
   /** Why it was taken back, as the service noted it, and when. */
   readonly withdrawal: { readonly words: string; readonly at: string | undefined } | undefined;
-  /** RiskAssessment this one supersedes. */
+  /** The forecast that this one supersedes. */
   readonly supersedes: string | undefined;
 }
 
@@ -46,36 +49,37 @@ const LIMIT = /^Limit of this result \([a-z0-9-]+\): ([^]*)$/;
 const LABEL = 'not a medical device';
 /** The service notes it last (api/ehr/withdraw.ts). */
 const WITHDRAWN = /^Withdrawn: ([^]+)$/;
-const SUPERSEDES = /^(?:This is revision \d+; it|It) supersedes (RiskAssessment\/[A-Za-z0-9\-.]{1,64})[.,]/;
+const SUPERSEDES =
+  /^(?:This is revision \d+; it|It) supersedes ((?:RiskAssessment|Observation)\/[A-Za-z0-9\-.]{1,64})[.,]/;
 
 /**
  * @param patientReference "Patient/<id>" of the launch
  * @returns undefined for what is no forecast of ours; 'foreign' for one of another patient, which is never shown
  */
 export function toForecast(value: unknown, patientReference: string): Forecast | 'foreign' | undefined {
-  if (!isResource<RiskAssessment>(value, 'RiskAssessment') || !hasCode(value.code, 'hemorrhage-forecast'))
-    return undefined;
-  if (localReference(value.subject?.reference) !== patientReference) return 'foreign';
-  const prediction = listOf(value.prediction)[0];
-  const notes = listOf(value.note)
+  const stated = fieldsOf(value);
+  if (stated === undefined || !hasCode(stated.resource.code, 'hemorrhage-forecast')) return undefined;
+  const { resource } = stated;
+  if (localReference(resource.subject?.reference) !== patientReference) return 'foreign';
+  const notes = listOf(resource.note)
     .map(({ text }) => textOf(text) ?? '')
     .filter((text) => text !== '');
   const match = (pattern: RegExp): RegExpExecArray | undefined =>
     notes.map((note) => pattern.exec(note)).find((found) => found !== null) ?? undefined;
   const label = notes.find((note) => note.includes(LABEL));
   const known = [INTERVAL, PREVALENCE, BANDS, LIMIT, SUPERSEDES, WITHDRAWN];
-  const basis = listOf(value.basis).map(({ reference }) => localReference(reference) ?? '');
+  const basis = listOf(stated.basis).map(({ reference }) => localReference(reference) ?? '');
   const interval = match(INTERVAL);
   const bands = match(BANDS);
   return {
-    reference: `RiskAssessment/${value.id}`,
-    status: textOf(value.status) ?? 'unknown',
-    madeAt: textOf(value.occurrenceDateTime),
+    reference: `${resource.resourceType}/${resource.id}`,
+    status: textOf(resource.status) ?? 'unknown',
+    madeAt: textOf(stated.madeAt),
     studyReference: basis.find((reference) => reference.startsWith('ImagingStudy/')),
     observationReferences: basis.filter((reference) => reference.startsWith('Observation/')),
-    deviceReference: localReference(value.performer?.reference),
-    probabilityPercent: percentOf(prediction?.probabilityDecimal),
-    band: bandOf(listOf(prediction?.qualitativeRisk?.coding)[0]?.code),
+    deviceReference: localReference(stated.device?.reference),
+    probabilityPercent: percentOf(stated.percent),
+    band: bandOf(listOf(stated.band?.coding)[0]?.code),
     interval: interval && {
       levelPercent: Number(interval[1]),
       lowPercent: Number(interval[2]),
@@ -84,20 +88,54 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
     },
     assumedPrevalencePercent: percentOf(Number(match(PREVALENCE)?.[1])),
     bandBounds: bands && { moderatePercent: Number(bands[2]), highPercent: Number(bands[3]) },
-    window: prediction?.whenPeriod && {
-      start: textOf(prediction.whenPeriod.start),
-      end: textOf(prediction.whenPeriod.end),
-    },
+    window: stated.window && { start: textOf(stated.window.start), end: textOf(stated.window.end) },
     label,
     limits: notes.map((note) => LIMIT.exec(note)?.[1]).filter((text) => text !== undefined),
     notes: notes.filter((note) => note !== label && !known.some((pattern) => pattern.test(note))),
-    method: conceptText(value.method),
-    withdrawal: withdrawalOf(value),
+    method: conceptText(resource.method),
+    withdrawal: withdrawalOf(resource),
     supersedes: match(SUPERSEDES)?.[1],
   };
 }
 
-function withdrawalOf({ note }: RiskAssessment): Forecast['withdrawal'] {
+/** What the two resource types call by different names. */
+interface Stated {
+  readonly resource: RiskAssessment | Observation;
+  readonly percent: unknown;
+  readonly band: CodeableConcept | undefined;
+  readonly window: Period | undefined;
+  readonly madeAt: unknown;
+  readonly device: Reference | undefined;
+  readonly basis: readonly Reference[] | undefined;
+}
+
+function fieldsOf(value: unknown): Stated | undefined {
+  if (isResource<RiskAssessment>(value, 'RiskAssessment')) {
+    const prediction = listOf(value.prediction)[0];
+    return {
+      resource: value,
+      percent: prediction?.probabilityDecimal, // a percentage in R4
+      band: prediction?.qualitativeRisk,
+      window: prediction?.whenPeriod,
+      madeAt: value.occurrenceDateTime,
+      device: value.performer,
+      basis: value.basis,
+    };
+  }
+  if (!isResource<Observation>(value, 'Observation')) return undefined;
+  const { valueQuantity, interpretation, component, issued, device, derivedFrom } = value;
+  return {
+    resource: value,
+    percent: valueQuantity?.code === '%' ? valueQuantity.value : undefined,
+    band: listOf(interpretation)[0],
+    window: listOf(component).find(({ code }) => hasCode(code, 'forecast-window'))?.valuePeriod,
+    madeAt: issued,
+    device,
+    basis: derivedFrom,
+  };
+}
+
+function withdrawalOf({ note }: RiskAssessment | Observation): Forecast['withdrawal'] {
   const line = listOf(note).findLast(({ text }) => WITHDRAWN.test(textOf(text) ?? ''));
   return line && { words: WITHDRAWN.exec(line.text!.trim())![1], at: textOf(line.time) };
 }

@@ -1,10 +1,11 @@
 /** Who made what from what: Provenance, the Device behind it, and the generated image. */
-import type { Device, DocumentReference, Media, Provenance } from '@medplum/fhirtypes';
+import type { Attachment, Device, DocumentReference, Media, Provenance, Reference } from '@medplum/fhirtypes';
 import { NAMESPACE, isResource, listOf, numberOf, textOf } from './fhir-text.ts';
 import { localReference } from './forecast.ts';
 
 export interface Origin {
-  readonly mediaReferences: readonly string[];
+  /** Media, or the DocumentReference of a chart that keeps no Media. */
+  readonly pictureReferences: readonly string[];
   readonly modelCardReference: string | undefined;
 }
 
@@ -17,7 +18,7 @@ export function toOrigin(values: readonly unknown[], forecastReference: string):
     .map(({ what }) => localReference(what?.reference) ?? '')
     .find((reference) => reference.startsWith('DocumentReference/'));
   return {
-    mediaReferences: targets.filter((target) => target.startsWith('Media/')),
+    pictureReferences: targets.filter((target) => /^(Media|DocumentReference)\//.test(target)),
     modelCardReference: card,
   };
 }
@@ -80,6 +81,53 @@ export function toGeneratedImage(
     return { binaryReference, frames, sopInstanceUid: textOf(uid)?.replace('urn:oid:', '') };
   }
   return undefined;
+}
+
+export interface Comparison {
+  /** "Binary/<id>" in this EHR: a PNG. */
+  readonly binaryReference: string;
+  /** What it shows, in the service's words. */
+  readonly description: string | undefined;
+}
+
+/** The picture of both CTs of this patient and study, as Media or DocumentReference; undefined where the chart has none to show. */
+export function toComparison(
+  values: readonly unknown[],
+  patientReference: string,
+  studyReference: string | undefined,
+): Comparison | undefined {
+  for (const { subject, studies, status, attachment, description } of values
+    .map(pictureOf)
+    .filter((p) => p !== undefined)) {
+    const binaryReference = localReference(attachment?.url);
+    const belongs =
+      localReference(subject?.reference) === patientReference &&
+      listOf(studies).some(({ reference }) => localReference(reference) === studyReference);
+    if (!belongs || status === 'entered-in-error' || attachment?.contentType !== 'image/png') continue;
+    if (binaryReference?.startsWith('Binary/') === true) return { binaryReference, description: textOf(description) };
+  }
+  return undefined;
+}
+
+interface Picture {
+  readonly subject: Reference | undefined;
+  readonly studies: readonly Reference[] | undefined;
+  readonly status: unknown;
+  readonly attachment: Attachment | undefined;
+  readonly description: unknown;
+}
+
+function pictureOf(value: unknown): Picture | undefined {
+  if (isResource<Media>(value, 'Media')) {
+    const { subject, partOf, status, content, note } = value;
+    const description = listOf(note)
+      .map(({ text }) => text)
+      .join(' ');
+    return { subject, studies: partOf, status, attachment: content, description };
+  }
+  if (!isResource<DocumentReference>(value, 'DocumentReference')) return undefined;
+  const { subject, context, status, content, description } = value;
+  return { subject, studies: context?.related, status, attachment: listOf(content)[0]?.attachment, description };
 }
 
 /** The model card's Markdown as plain text. */

@@ -1,13 +1,14 @@
 /** Reading the chart, first what the first screen needs. Everything is held against the patient of the launch. */
 import type { EhrReader, Session } from '../session/session.ts';
+import { NAMESPACE } from './fhir-text.ts';
 import { toFindings } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { chooseForecast, toForecast } from './forecast.ts';
 import type { ChosenForecast, Forecast, Requested } from './forecast.ts';
 import { toPatientSummary } from './patient.ts';
 import type { PatientSummary } from './patient.ts';
-import { toCardText, toGeneratedImage, toModelName, toOrigin, toWithdrawnAt } from './provenance.ts';
-import type { GeneratedImage, ModelName, Origin } from './provenance.ts';
+import { toCardText, toComparison, toGeneratedImage, toModelName, toOrigin, toWithdrawnAt } from './provenance.ts';
+import type { Comparison, GeneratedImage, ModelName, Origin } from './provenance.ts';
 import { toStudies } from './studies.ts';
 import type { Study } from './studies.ts';
 import { toWork } from './work.ts';
@@ -25,6 +26,8 @@ export interface Details {
   readonly origin: Origin | undefined;
   readonly model: ModelName | undefined;
   readonly image: GeneratedImage | undefined;
+  /** Both CTs in one picture. */
+  readonly comparison: Comparison | undefined;
   /** Of the Provenance that took it back. */
   readonly withdrawnAt: string | undefined;
   /** Parts that could not be read, in words. */
@@ -37,18 +40,39 @@ export async function readFirstScreen(
   requested: Requested,
 ): Promise<FirstScreen> {
   // Newest first: one that is written while the pages are read moves others to a later page and none past the end.
-  const [patientResource, resources] = await Promise.all([
+  const [patientResource, found] = await Promise.all([
     ehr.read(patientReference),
-    ehr.search(`RiskAssessment?subject=${patientReference}&_sort=-date&_count=50`),
+    readForecasts(ehr, patientReference),
   ]);
   const now = new Date();
   const patient = toPatientSummary(patientResource, patientReference, now);
   if (patient === undefined)
     throw new Error('The EHR answered with another patient than the one the app was opened for.');
-  const read = resources.map((resource) => toForecast(resource, patientReference));
+  const read = found.map((resource) => toForecast(resource, patientReference));
   const forecasts = read.filter((entry): entry is Forecast => typeof entry === 'object');
   const foreign = read.filter((entry) => entry === 'foreign').length;
   return { patient, chosen: chooseForecast(forecasts, requested, windowEnds ? now : undefined), foreign };
+}
+
+const FORECAST_CODE = encodeURIComponent(`${NAMESPACE}CodeSystem/finding|hemorrhage-forecast`);
+
+/**
+ * Both forms in which a chart keeps forecasts. An EHR that does not know RiskAssessment answers 404
+ * (http://hl7.org/fhir/R4/http.html) and has Observations; where those cannot be read, what the other list holds is all
+ * there is to show, and an empty one proves nothing.
+ */
+async function readForecasts(ehr: EhrReader, patientReference: string): Promise<readonly unknown[]> {
+  const search = `subject=${patientReference}&_sort=-date&_count=50`;
+  const [assessments, observations] = await Promise.allSettled([
+    ehr.search(`RiskAssessment?${search}`),
+    ehr.search(`Observation?code=${FORECAST_CODE}&${search}`),
+  ]);
+  const isUnknownType = assessments.status === 'rejected' && (assessments.reason as { status?: number }).status === 404;
+  if (assessments.status === 'rejected' && !isUnknownType) throw assessments.reason;
+  const known = assessments.status === 'fulfilled' ? assessments.value : [];
+  if (observations.status === 'fulfilled') return [...known, ...observations.value];
+  if (known.length === 0) throw observations.reason;
+  return known;
 }
 
 /** What stands behind one forecast. A part that cannot be read is named; it never hides the others. */
@@ -71,12 +95,13 @@ export async function readDetails(ehr: EhrReader, patientReference: string, fore
     device?.startsWith('Device/') ? attempt('the name of the model', () => ehr.read(device)) : undefined,
   ]);
   const origin = toOrigin(provenances ?? [], forecast.reference);
-  const media = await attempt('the generated image', () => readAll(origin?.mediaReferences ?? []));
+  const pictures = await attempt('the generated image', () => readAll(origin?.pictureReferences ?? []));
   return {
     findings: toFindings(observations ?? [], patientReference),
     origin,
     model: toModelName(deviceResource),
-    image: toGeneratedImage(media ?? [], patientReference, forecast.studyReference),
+    image: toGeneratedImage(pictures ?? [], patientReference, forecast.studyReference),
+    comparison: toComparison(pictures ?? [], patientReference, forecast.studyReference),
     withdrawnAt: toWithdrawnAt(provenances ?? [], forecast.reference),
     missing,
   };

@@ -9,11 +9,8 @@ export type Work =
   /** It does not answer at present. */
   | { readonly kind: 'silent' }
   | { readonly kind: 'idle' }
-  /**
-   * 'kept': completed in shadow operation, so that the chart never holds it. 'elsewhere': the chart holds it as an Observation, because
-   * the EHR keeps no RiskAssessment.
-   */
-  | { readonly kind: 'open' | 'refused' | 'failed' | 'kept' | 'elsewhere'; readonly assessment: Assessment };
+  /** 'kept': completed in shadow operation, so that the chart never holds it. */
+  | { readonly kind: 'open' | 'refused' | 'failed' | 'kept'; readonly assessment: Assessment };
 
 /** The newest assessment decides, of `studyReference` where given; cancelled ones are as if they had never been asked for. */
 export function toWork(items: readonly Assessment[], patientReference: string, studyReference?: string): Work {
@@ -23,9 +20,8 @@ export function toWork(items: readonly Assessment[], patientReference: string, s
     .sort((a, b) => Date.parse(b.updatedAt) - Date.parse(a.updatedAt))[0];
   if (newest === undefined) return { kind: 'idle' };
   if (newest.status === 'completed') {
-    if (newest.flags.some(({ code }) => code === 'shadow-operation')) return { kind: 'kept', assessment: newest };
-    const isElsewhere = newest.withdrawal === null && newest.resources?.riskAssessment.startsWith('Observation/');
-    return isElsewhere ? { kind: 'elsewhere', assessment: newest } : { kind: 'idle' };
+    const isKept = newest.flags.some(({ code }) => code === 'shadow-operation');
+    return isKept ? { kind: 'kept', assessment: newest } : { kind: 'idle' };
   }
   if (newest.status === 'refused' || newest.status === 'failed') return { kind: newest.status, assessment: newest };
   return { kind: 'open', assessment: newest };

@@ -37,6 +37,8 @@ export class EhrError extends Error {
   }
 }
 
+/** As what a chart keeps a forecast: an EHR that has no RiskAssessment gets an Observation (api/ehr/degraded.ts). */
+const FORECAST_TYPES = ['RiskAssessment', 'Observation'];
 const ID = /^[A-Za-z0-9\-.]{1,64}$/;
 /** More pages than any patient has; a server whose pages never end is not followed. */
 const MOST_PAGES = 20;
@@ -79,13 +81,17 @@ export function readAppContext(appContext: unknown): Requested {
   if (typeof appContext !== 'string' || appContext.length > 2_000) return {};
   try {
     const content = JSON.parse(appContext) as Record<string, unknown> | null;
-    const reference = (type: string): string | undefined => {
-      const text = content?.[type.charAt(0).toLowerCase() + type.slice(1)];
-      return typeof text === 'string' && text.startsWith(`${type}/`) && ID.test(text.slice(type.length + 1))
+    const reference = (key: string, types: readonly string[]): string | undefined => {
+      const text = content?.[key];
+      if (typeof text !== 'string') return undefined;
+      return types.some((type) => text.startsWith(`${type}/`) && ID.test(text.slice(type.length + 1)))
         ? text
         : undefined;
     };
-    return { riskAssessment: reference('RiskAssessment'), imagingStudy: reference('ImagingStudy') };
+    return {
+      riskAssessment: reference('riskAssessment', FORECAST_TYPES),
+      imagingStudy: reference('imagingStudy', ['ImagingStudy']),
+    };
   } catch {
     return {};
   }

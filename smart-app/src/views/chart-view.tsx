@@ -189,7 +189,9 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
         )}
         {screen !== undefined && screen.chosen.all.length > 0 && (
           <div className={forecast === undefined ? 'column whole' : 'column'}>
-            {forecast !== undefined && <ViewerPanel session={session} forecast={forecast} details={current} />}
+            {forecast !== undefined && (
+              <ViewerPanel session={session} forecast={forecast} details={current} counts={standing === 'current'} />
+            )}
             <HistoryPanel chosen={screen.chosen} onOpen={open} />
           </div>
         )}

@@ -82,17 +82,6 @@ export function WorkNotice({ work, hasForecast, hasEarlier, usualMs, ...offer }:
           {!hasForecast && <OfferCt {...offer} />}
         </section>
       );
-    case 'elsewhere':
-      return (
-        <section className="panel notice" aria-labelledby="work-heading">
-          <h2 id="work-heading">The forecast is in the chart as an Observation</h2>
-          <p>
-            Your EHR keeps no risk assessments. This app does not show observations of a risk: read it in the chart
-            itself, beside its comparison picture.
-          </p>
-          <p>{studyText(offer.list.studies, work.assessment.imagingStudy)}</p>
-        </section>
-      );
     case 'silent':
       return (
         <section className="panel notice warning" aria-labelledby="work-heading" role="status">

@@ -6,14 +6,17 @@ import type { Forecast } from '../chart/forecast.ts';
 import type { Session } from '../session/session.ts';
 
 const Viewer = lazy(() => import('../viewer/viewer.tsx'));
+const ComparisonPicture = lazy(() => import('./comparison-picture.tsx'));
 
 interface Props {
   readonly session: Session;
   readonly forecast: Forecast;
   readonly details: Details | undefined;
+  /** Whether the forecast is current: the picture of both CTs has the number in its pixels, and no line goes through it there. */
+  readonly counts: boolean;
 }
 
-export function ViewerPanel({ session, forecast, details }: Props): ReactNode {
+export function ViewerPanel({ session, forecast, details, counts }: Props): ReactNode {
   const painted = usePainted();
   const { studyReference } = forecast;
   return (
@@ -22,9 +25,17 @@ export function ViewerPanel({ session, forecast, details }: Props): ReactNode {
       {details === undefined || !painted ? (
         <p className="viewer-note">Loading both CTs …</p>
       ) : details.image === undefined || studyReference === undefined ? (
-        <p className="viewer-note">
-          The chart holds no generated follow-up CT for this assessment. The forecast does not need it.
-        </p>
+        details.comparison === undefined || !counts ? (
+          <p className="viewer-note">
+            The chart holds no generated follow-up CT for this assessment. The forecast does not need it.
+          </p>
+        ) : (
+          <Guard>
+            <Suspense fallback={<p className="viewer-note">Loading the picture …</p>}>
+              <ComparisonPicture key={forecast.reference} ehr={session.ehr} picture={details.comparison} />
+            </Suspense>
+          </Guard>
+        )
       ) : (
         <Guard>
           <Suspense fallback={<p className="viewer-note">Loading both CTs …</p>}>

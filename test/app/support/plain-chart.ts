@@ -1,0 +1,49 @@
+/** A forecast as the service files it in an EHR that keeps neither RiskAssessment nor Media, put into the sandbox's chart. */
+import { rolesOf, toResource } from '../../../api/ehr/report-resources.ts';
+import { toForecast } from '../../../smart-app/src/chart/forecast.ts';
+import type { Forecast } from '../../../smart-app/src/chart/forecast.ts';
+import { MODEL, aReport } from '../../ehr/support/report.ts';
+import { PLAIN, written } from '../../ehr/support/written.ts';
+import type { ServiceProcess } from '../../support/service-process.ts';
+import { forecastsOf, putResource } from './app-browser.ts';
+
+/** The numbers and the picture are those of `like`, an assessed patient. */
+export async function fileInPlainForm(service: ServiceProcess, patient: string, like: string): Promise<void> {
+  const [resource] = await forecastsOf(service, like);
+  const forecast = toForecast(resource, `Patient/${like}`) as Forecast;
+  const { probabilityPercent, interval, band, label } = forecast;
+  const prediction = {
+    probability: probabilityPercent! / 100,
+    riskBand: band!,
+    probabilityInterval: {
+      low: interval!.lowPercent / 100,
+      high: interval!.highPercent / 100,
+      level: interval!.levelPercent / 100,
+      method: interval!.method,
+    },
+  };
+  const study = {
+    patientReference: `Patient/${patient}`,
+    encounterReference: undefined,
+    thrombectomy: undefined,
+    reference: { resourceType: 'ImagingStudy', id: `${patient}-ct` },
+  } as const;
+  const model = { ...MODEL, disclaimer: label! };
+  const plain = await written(aReport({ study, prediction, report: { model } }), PLAIN);
+  const comparison = await comparisonOf(service, forecast.reference);
+  const report = { ...plain, references: { ...plain.references, binaries: { comparison } } };
+  for (const role of rolesOf(PLAIN)) {
+    const part = toResource(role, report, PLAIN);
+    await putResource(service, part as typeof part & { id: string });
+  }
+}
+
+async function comparisonOf(service: ServiceProcess, forecast: string): Promise<string> {
+  const { entry } = await service.fhir(`Provenance?target=${forecast}`);
+  const targets: string[] = entry[0].resource.target.map(({ reference }: { reference: string }) => reference);
+  for (const target of targets.filter((reference) => reference.startsWith('Media/'))) {
+    const { content } = await service.fhir(target);
+    if (content.contentType === 'image/png') return content.url;
+  }
+  throw new Error(`${forecast} has no comparison picture.`);
+}
