@@ -260,6 +260,24 @@ describeWith('Chromium', 'The screen of the app', () => {
     await asked.close();
   });
 
+  it('shows the model card where the EHR does not open it to the app, of the network that made the forecast only', async () => {
+    const { page, context, close } = await openApp(browser, service, 'lindqvist-maja');
+    await context.route('**/sandbox/fhir/DocumentReference/**', (route) => route.fulfill({ status: 403, json: {} }));
+    const card = page.locator('pre.card');
+    await page.getByText('Model card', { exact: true }).click();
+    await card.getByText('# hemocast-tiny').waitFor();
+    await context.route('**/sandbox/fhir/Device/**', async (route) => {
+      const answer = await route.fetch();
+      const device = (await answer.json()) as { identifier: { value: string }[] };
+      for (const identifier of device.identifier) identifier.value = 'f'.repeat(64);
+      await route.fulfill({ response: answer, json: device });
+    });
+    await page.reload();
+    await page.getByText('Model card', { exact: true }).click();
+    await card.getByText('Neither the chart nor the service gives the card').waitFor();
+    await close();
+  });
+
   it('says when a newer CT is in the chart than the one the forecast rests on', async () => {
     const study = await service.fhir('ImagingStudy/lindqvist-maja-ct');
     const newer = { ...study, id: 'lindqvist-maja-later', started: '2026-03-11T09:00:00+01:00' };

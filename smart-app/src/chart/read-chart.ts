@@ -13,6 +13,9 @@ import { toStudies } from './studies.ts';
 import type { Study } from './studies.ts';
 import { toWork } from './work.ts';
 import type { Assessment, Work } from './work.ts';
+import type { components } from '../../../api/generated/openapi.d.ts';
+
+type ModelSummary = components['schemas']['ModelSummary'];
 
 export interface FirstScreen {
   readonly patient: PatientSummary;
@@ -115,8 +118,27 @@ export async function readStudies({
   return toStudies(await ehr.search(`ImagingStudy?subject=${patientReference}&_count=50`), patientReference);
 }
 
-export async function readModelCard(ehr: EhrReader, reference: string): Promise<string | undefined> {
-  return toCardText(await ehr.read(reference));
+/**
+ * The card as the chart holds it. It is about no patient, so that `patient/` scopes may not open it; the service then has it, as long
+ * as the model in use is the one that made the forecast. Undefined where neither has it.
+ */
+export async function readModelCard(
+  { ehr, callService }: Pick<Session, 'ehr' | 'callService'>,
+  reference: string | undefined,
+  sha256: string | undefined,
+): Promise<string | undefined> {
+  const filed = reference && (await ehr.read(reference).catch(() => undefined));
+  const text = toCardText(filed);
+  if (text !== undefined || sha256 === undefined) return text;
+  try {
+    const { items } = (await (await callService('/v1/models')).json()) as { items: readonly ModelSummary[] };
+    const model = items.find((one) => one.sha256 === sha256);
+    if (model === undefined) return undefined;
+    const card = await callService(`/v1/models/${model.name}`, { headers: { accept: 'text/markdown' } });
+    return card.ok ? await card.text() : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A service that takes longer is silent, ms. */

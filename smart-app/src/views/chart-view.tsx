@@ -184,7 +184,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             <RiskPanel forecast={forecast} standing={standing} />
             <FindingsPanel details={current} />
             <LimitsPanel forecast={forecast} details={current} />
-            <OriginPanel ehr={session.ehr} forecast={forecast} details={current} />
+            <OriginPanel session={session} forecast={forecast} details={current} />
           </div>
         )}
         {screen !== undefined && screen.chosen.all.length > 0 && (

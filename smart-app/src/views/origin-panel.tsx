@@ -5,15 +5,15 @@ import { dateTimeText } from '../chart/fhir-text.ts';
 import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
 import { readModelCard } from '../chart/read-chart.ts';
 import type { Details } from '../chart/read-chart.ts';
-import type { EhrReader } from '../session/session.ts';
+import type { Session } from '../session/session.ts';
 import { percentText } from './risk-panel.tsx';
 
 export function OriginPanel({
-  ehr,
+  session,
   forecast,
   details,
 }: {
-  ehr: EhrReader;
+  session: Session;
   forecast: Forecast;
   details: Details | undefined;
 }): ReactNode {
@@ -36,18 +36,17 @@ export function OriginPanel({
           ))}
         </details>
       )}
-      {details?.origin?.modelCardReference && <ModelCard ehr={ehr} reference={details.origin.modelCardReference} />}
+      {details && <ModelCard key={forecast.reference} session={session} details={details} />}
     </section>
   );
 }
 
-function ModelCard({ ehr, reference }: { ehr: EhrReader; reference: string }): ReactNode {
+function ModelCard({ session, details }: { session: Session; details: Details }): ReactNode {
   const [text, setText] = useState<string>();
   const open = (isOpen: boolean): void => {
     if (!isOpen || text !== undefined) return;
-    readModelCard(ehr, reference).then(
-      (card) => setText(card ?? 'The chart holds no text of the model card.'),
-      () => setText('The model card could not be read from the EHR.'),
+    void readModelCard(session, details.origin?.modelCardReference, details.model?.sha256).then((card) =>
+      setText(card ?? 'Neither the chart nor the service gives the card of the model that made this forecast.'),
     );
   };
   return (
