@@ -1,6 +1,6 @@
 /** The image of the Dockerfile, built and run without a container engine (dockerfile.ts says how). */
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,16 +8,19 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describeWith, repositoryRoot } from '../support/components.ts';
-import { build, start } from './dockerfile.ts';
+import { build, parseDockerfile, runAgain, start } from './dockerfile.ts';
 import type { Stage } from './dockerfile.ts';
+import { serveNuget } from './nuget-feed.ts';
 
 describeWith('mount namespaces', 'The container image', () => {
   let scratch: string;
   let data: string;
+  let stages: ReadonlyMap<string, Stage>;
   let image: Stage;
   beforeAll(() => {
     scratch = mkdtempSync(join(tmpdir(), 'hemocast-image-'));
-    image = build(repositoryRoot, scratch, () => undefined);
+    stages = build(repositoryRoot, scratch, () => undefined);
+    image = stages.get('last')!;
     data = mkdtempSync(join(tmpdir(), 'hemocast-image-data-'));
     chownSync(data, 10_001, 10_001);
   }, 600_000);
@@ -76,6 +79,41 @@ describeWith('mount namespaces', 'The container image', () => {
       service.kill('SIGKILL');
     }
   }, 300_000);
+
+  it('gets the CUDA libraries of its own ONNX Runtime where it is built for them, and is not built without', async () => {
+    const stage = stages.get('build')!;
+    const folder = join(stage.root, 'app/node_modules/onnxruntime-node');
+    const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
+    const libraries = ['cuda', 'shared', 'tensorrt'].map((name) => `libonnxruntime_providers_${name}.so`);
+    const files = Object.fromEntries(
+      libraries.map((name) => [`runtimes/linux-x64/native/${name}`, `bytes of ${name}`]),
+    );
+    const run = parseDockerfile(readFileSync(join(repositoryRoot, 'Dockerfile'), 'utf8')).find(
+      ({ name, text }) => name === 'RUN' && text.includes('ONNXRUNTIME_NODE_INSTALL'),
+    )!;
+    const build = async (offered: string): Promise<{ status: number; said: string; asked: readonly string[] }> => {
+      const name = 'Microsoft.ML.OnnxRuntime.Gpu.Linux';
+      const feed = await serveNuget(scratch, { name, version: offered, files });
+      try {
+        writeFileSync(join(stage.root, 'tmp/feed.pem'), feed.certificate);
+        const done = await runAgain(stage, run.text, {
+          ONNXRUNTIME_NODE_INSTALL: 'cuda12',
+          GLOBAL_AGENT_HTTPS_PROXY: feed.proxyUrl,
+          NODE_EXTRA_CA_CERTS: '/tmp/feed.pem',
+        });
+        return { ...done, asked: feed.asked };
+      } finally {
+        feed.close();
+      }
+    };
+    const place = join(folder, 'bin/napi-v6/linux/x64');
+    expect((await build('1.0.0')).status).not.toBe(0);
+    expect(readdirSync(place)).not.toContain(libraries[0]);
+    const { status, said, asked } = await build(version);
+    expect([status, said]).toEqual([0, expect.stringContaining(libraries[0])]);
+    for (const name of libraries) expect(readFileSync(join(place, name), 'utf8')).toBe(`bytes of ${name}`);
+    expect(asked.at(-1)).toContain(`microsoft.ml.onnxruntime.gpu.linux.${version}.nupkg`);
+  }, 60_000);
 
   it('cannot write outside /data and /tmp', async () => {
     const tried = async (path: string): Promise<number> => {

@@ -5,6 +5,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, cpSync, linkSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
@@ -38,8 +39,8 @@ export function parseDockerfile(text: string): Instruction[] {
     });
 }
 
-/** Carries out the file; returns the last stage. Throws where an instruction fails, and for one it does not know. */
-export function build(repository: string, scratch: string, log: (line: string) => void): Stage {
+/** Carries out the file; returns its stages by name, the last one as "last". Throws where an instruction fails, and for one it does not know. */
+export function build(repository: string, scratch: string, log: (line: string) => void): ReadonlyMap<string, Stage> {
   const stages = new Map<string, Stage>();
   const ignored = readFileSync(join(repository, '.dockerignore'), 'utf8').split('\n').filter(Boolean);
   let stage: Stage | undefined;
@@ -89,7 +90,21 @@ export function build(repository: string, scratch: string, log: (line: string) =
         throw new Error(`${name} is not known here`);
     }
   }
-  return stage!;
+  return stages;
+}
+
+/** Carries out one RUN once more, with build arguments of its own; its exit status and what it said. */
+export async function runAgain(
+  stage: Stage,
+  text: string,
+  env: Record<string, string>,
+): Promise<{ readonly status: number; readonly said: string }> {
+  const args = inside({ ...stage, env: { ...stage.env, ...env } }, ['/bin/sh', '-c', text]);
+  const child = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (said += part));
+  const [status] = (await once(child, 'close')) as [number];
+  return { status, said };
 }
 
 /** Starts a command in a stage whose files are read-only but for /tmp and the folders mounted on its volumes. */
