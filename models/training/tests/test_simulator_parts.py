@@ -77,7 +77,8 @@ def test_even_staining_measures_as_more_even_than_petechial_staining_of_the_same
 
 @pytest.mark.parametrize("name", [name for name in SHIFTS if name != "none"])
 def test_a_shift_changes_what_it_says_and_leaves_the_rest_of_the_person_alone(name):
-    plain = draw_patient(3, 1), draw_protocol(3)
+    patient = draw_patient(3, 1)
+    plain = patient, draw_protocol(3), draw_pose(3, patient.age)
     assert SHIFTS["none"].apply(*plain) == plain
     shifted = SHIFTS[name].apply(*plain)
     assert SHIFTS[name].apply(*plain) == shifted != plain
@@ -93,6 +94,7 @@ def test_a_shift_changes_what_it_says_and_leaves_the_rest_of_the_person_alone(na
         "hu-offset": {"offset_hu", "gain"},
         "metal-motion": {"metal_hu", "motion_mm"},
         "held-out-physics": {"grain_mm", "half_life"},
+        "wide-anatomy": {"scale", "warp_mm"},
     }[name]
 
 

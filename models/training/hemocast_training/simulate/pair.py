@@ -285,7 +285,8 @@ def simulate_pair(head: Head, seed: int, mix: dict[int, float] = CASE_MIX, shift
 
     mix: shares of the groups; shift: a documented departure from the cohort of training (shifts.py).
     """
-    patient, protocol = shift.apply(draw_patient(seed, head.number, mix), draw_protocol(seed))
-    case = SimulatedCase(head, seed, patient)
+    patient = draw_patient(seed, head.number, mix)
+    patient, protocol, pose = shift.apply(patient, draw_protocol(seed), draw_pose(seed, patient.age))
+    case = SimulatedCase(head, seed, patient, pose)
     moved = np.random.default_rng([seed, 9]).normal(0, [2.0, 2.5, 2.0])
     return model_grid_pair(case, protocol, tuple(moved)), case

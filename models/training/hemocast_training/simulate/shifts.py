@@ -1,6 +1,6 @@
 """Cohorts that depart from the one of training in one documented way, to see what the network does there.
 
-A shift changes the drawn patient or protocol and nothing else: the same seed without it is the same person. Its own draws
+A shift changes the drawn patient, protocol or pose and nothing else: the same seed without it is the same person. Its own draws
 have the random stream [seed, 10].
 """
 
@@ -11,50 +11,57 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .geometry import Pose
 from .patient import Patient
 from .scanner import Protocol
 
-Change = Callable[[Patient, Protocol, np.random.Generator], tuple[Patient, Protocol]]
+Drawn = tuple[Patient, Protocol, Pose]
+Change = Callable[[Patient, Protocol, Pose, np.random.Generator], Drawn]
 
 
 @dataclass(frozen=True)
 class Shift:
-    """One departure: its name for `--shift`, one sentence, and what it does to the patient and the protocol."""
+    """One departure: its name for `--shift`, one sentence, and what it does to what was drawn."""
 
     name: str
     told: str
     change: Change
 
-    def apply(self, patient: Patient, protocol: Protocol) -> tuple[Patient, Protocol]:
-        """The shifted patient and protocol."""
-        return self.change(patient, protocol, np.random.default_rng([patient.seed, 10]))
+    def apply(self, patient: Patient, protocol: Protocol, pose: Pose) -> Drawn:
+        """The shifted patient, protocol and pose."""
+        return self.change(patient, protocol, pose, np.random.default_rng([patient.seed, 10]))
 
 
-def _low_dose(patient, protocol, random):
-    return patient, replace(protocol, noise_hu=float(np.clip(random.normal(7.5, 0.3), 7.0, 8.0)))
+def _low_dose(patient, protocol, pose, random):
+    return patient, replace(protocol, noise_hu=float(np.clip(random.normal(7.5, 0.3), 7.0, 8.0))), pose
 
 
-def _sharp_kernel(patient, protocol, random):
+def _sharp_kernel(patient, protocol, pose, random):
     sharp = dict(psf_fwhm_mm=float(random.uniform(0.9, 1.1)), corner=float(random.uniform(0.55, 0.75)))
-    return patient, replace(protocol, **sharp, noise_hu=protocol.noise_hu * 1.6)
+    return patient, replace(protocol, **sharp, noise_hu=protocol.noise_hu * 1.6), pose
 
 
-def _hu_offset(patient, protocol, random):
+def _hu_offset(patient, protocol, pose, random):
     sign = 1.0 if random.random() < 0.5 else -1.0
     gain = 1.03 if random.random() < 0.5 else 0.97
-    return patient, replace(protocol, offset_hu=6.0 * sign, gain=gain)
+    return patient, replace(protocol, offset_hu=6.0 * sign, gain=gain), pose
 
 
-def _metal_motion(patient, protocol, random):
-    return patient, replace(protocol, metal_hu=float(random.uniform(15, 45)), motion_mm=float(random.uniform(1.0, 3.0)))
+def _metal_motion(patient, protocol, pose, random):
+    return patient, replace(protocol, metal_hu=float(random.uniform(15, 45)), motion_mm=float(random.uniform(1.0, 3.0))), pose
 
 
-def _held_out_physics(patient, protocol, random):
+def _held_out_physics(patient, protocol, pose, random):
     half_life = float(np.clip(np.exp(random.normal(np.log(20.0), 0.2)), 14.0, 30.0))
-    return replace(patient, grain_mm=4.4, half_life=half_life), protocol
+    return replace(patient, grain_mm=4.4, half_life=half_life), protocol, pose
 
 
-UNSHIFTED = Shift("none", "The cohort of training.", lambda patient, protocol, random: (patient, protocol))
+def _wide_anatomy(patient, protocol, pose, random):
+    scale = tuple(float(s) for s in random.uniform(0.86, 1.12, 3))
+    return patient, protocol, replace(pose, scale=scale, warp_mm=float(random.uniform(2.2, 4.0)))
+
+
+UNSHIFTED = Shift("none", "The cohort of training.", lambda *drawn: drawn[:3])
 
 SHIFTS = {
     shift.name: shift
@@ -67,5 +74,6 @@ SHIFTS = {
         Shift(
             "held-out-physics", "Staining lumps of 4.4 mm instead of 2.6, washout half-life 20 h instead of 12.", _held_out_physics
         ),
+        Shift("wide-anatomy", "Heads 0.86 to 1.12 times as large along each axis, bent by 2.2 to 4.0 mm instead of 1.0 to 2.2.", _wide_anatomy),
     )
 }
