@@ -59,7 +59,7 @@ export interface AssessmentRecords {
   writeCursor(name: string, value: string): Promise<void>;
   /** How many have not ended. */
   countOpen(): Promise<number>;
-  /** Median time that the latest completed ones took once every image had arrived, ms; null before the first. */
+  /** Median time that the latest completed ones took once their turn had come and every image was there, ms; null before the first. */
   usualMs(): Promise<number | null>;
   /** Calls back with every later state of one assessment, until the returned function is called. */
   watch(id: string, listener: (assessment: Assessment) => void): () => void;

@@ -141,7 +141,9 @@ async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookPart
     read('procedures', 'Procedure', { status: 'completed' }, isNew),
   ]);
 
-  const degraded = assessments.find(({ resources }) => resources?.riskAssessment.startsWith('Observation/'));
+  const filedAs = (type: string) =>
+    assessments.find(({ resources }) => resources?.riskAssessment.startsWith(`${type}/`) ?? false);
+  const degraded = filedAs('Observation');
   const observations =
     degraded?.resources == null
       ? undefined
@@ -156,14 +158,20 @@ async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookPart
           parts.windowEnds ? now : undefined,
         )
       : undefined;
-  const chart = filed && [
-    ...readChartForecasts(filed.resources, patientId),
-    ...readChartObservation((observations ?? []) as never, `ImagingStudy/${degraded?.study.id}`),
-  ];
+  // An EHR that keeps forecasts as Observations need not know what a RiskAssessment is.
+  const chart =
+    filed === undefined && observations === undefined
+      ? null
+      : [
+          ...readChartForecasts(filed?.resources ?? [], patientId),
+          ...readChartObservation((observations ?? []) as never, `ImagingStudy/${degraded?.study.id}`),
+        ];
   return {
     assessments,
-    chart: chart ?? null,
-    chartIsWhole: filed?.isWhole === true && (degraded === undefined || observations !== undefined),
+    chart,
+    chartIsWhole:
+      (filed?.isWhole === true || (degraded !== undefined && filedAs('RiskAssessment') === undefined)) &&
+      (degraded === undefined || observations !== undefined),
     eligible,
     now,
     windowEnds: parts.windowEnds,

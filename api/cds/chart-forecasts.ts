@@ -92,10 +92,14 @@ export function readChartObservation(found: readonly Observation[], study: strin
   }));
 }
 
-/** Whether the time a forecast is about has passed. A day ends where it ends last on earth; an undated one never ends. */
-export function hasEnded({ windowEnd }: Pick<ChartForecast, 'windowEnd'>, now: Date): boolean {
-  if (windowEnd === null) return false;
-  const end = Date.parse(windowEnd);
+const HOUR_MS = 3_600_000;
+
+/**
+ * Whether the time a forecast is about has passed. A day ends where it ends last on earth. It counts from before the forecast was
+ * written: one that states no end has ended 72 h later.
+ */
+export function hasEnded({ windowEnd, writtenAt }: Pick<ChartForecast, 'windowEnd' | 'writtenAt'>, now: Date): boolean {
+  if (windowEnd === null) return Date.parse(writtenAt) + 72 * HOUR_MS < now.getTime();
   const isDay = !windowEnd.includes('T');
-  return end + (isDay ? 36 * 3_600_000 : 0) < now.getTime();
+  return Date.parse(windowEnd) + (isDay ? 36 * HOUR_MS : 0) < now.getTime();
 }

@@ -1,6 +1,7 @@
 /** What the app makes of the chart: round trips through the service's own mappings, and charts that someone else wrote. */
 import { describe, expect, it } from '@jest/globals';
 import { toForecastObservation } from '../../api/ehr/degraded.ts';
+import { toPictureDocument } from '../../api/ehr/media.ts';
 import { toObservation } from '../../api/ehr/observation.ts';
 import { toRiskAssessment } from '../../api/ehr/risk-assessment.ts';
 import { FINDING_KEYS } from '../../api/ehr/ids.ts';
@@ -9,9 +10,13 @@ import { chooseForecast, toForecast } from '../../smart-app/src/chart/forecast.t
 import type { Forecast } from '../../smart-app/src/chart/forecast.ts';
 import { dateTimeText } from '../../smart-app/src/chart/fhir-text.ts';
 import { toPatientSummary } from '../../smart-app/src/chart/patient.ts';
+import { toComparison } from '../../smart-app/src/chart/provenance.ts';
+import { readFirstScreen } from '../../smart-app/src/chart/read-chart.ts';
 import { newerThan, toStudies } from '../../smart-app/src/chart/studies.ts';
 import { toWork, usualText } from '../../smart-app/src/chart/work.ts';
 import type { Assessment } from '../../smart-app/src/chart/work.ts';
+import { EhrError } from '../../smart-app/src/session/launched.ts';
+import type { EhrReader } from '../../smart-app/src/session/launched.ts';
 import { PLAIN, written as writeExample } from '../ehr/support/written.ts';
 
 const written = await writeExample();
@@ -61,6 +66,8 @@ describe('A forecast read back from the chart', () => {
       report: { ...written.report, revision: 2, supersedes: 'RiskAssessment/a' },
     });
     expect((toForecast(revised, patientReference) as Forecast).supersedes).toBe('RiskAssessment/a');
+    const plain = toForecastObservation({ ...written, report: { ...written.report, supersedes: 'Observation/a' } });
+    expect((toForecast(plain, patientReference) as Forecast).supersedes).toBe('Observation/a');
   });
 
   it('of another patient is never a forecast of this one', () => {
@@ -202,6 +209,24 @@ describe('Which forecast counts', () => {
   });
 });
 
+const risk = (id: string): object => ({ ...resource, id });
+const observation = (id: string): object => ({ ...toForecastObservation(written), id });
+
+/** An EHR that answers each search with a list, or with a status. */
+function sessionOf(risks: unknown, observations: unknown): Parameters<typeof readFirstScreen>[0] {
+  const ehr: EhrReader = {
+    read: async () => ({ resourceType: 'Patient', id: patientReference.split('/')[1] }),
+    search: async (path) => {
+      const [type] = path.split('?');
+      const answer = type === 'Observation' ? observations : risks;
+      if (typeof answer === 'number') throw new EhrError(answer, type);
+      return answer as unknown[];
+    },
+    readBytes: async () => new ArrayBuffer(0),
+  };
+  return { ehr, patientReference, windowEnds: false };
+}
+
 describe('The rest of the chart', () => {
   it('gives times on the clock they were written with, zone stated', () => {
     expect(dateTimeText('2026-03-10T01:05:00+01:00')).toBe('10 Mar 2026, 01:05 (UTC+01:00)');
@@ -245,12 +270,62 @@ describe('The rest of the chart', () => {
   });
 
   it('says how long an assessment takes as the service measured it, or not at all', () => {
-    const text = (time: string): string => `The latest ones here took about ${time} once every image had arrived.`;
+    const text = (time: string): string => `The latest ones here took about ${time} once their turn had come.`;
     expect(usualText(400)).toBe(text('1 second'));
     expect(usualText(2_600)).toBe(text('3 seconds'));
     expect(usualText(61_000)).toBe(text('61 seconds'));
     expect(usualText(130_000)).toBe(text('2 minutes'));
     expect(usualText(null)).toBe('');
+  });
+
+  it('shows the picture of both CTs of this patient and study only, while it is current', async () => {
+    const { patientReference, reference } = written.report.study;
+    const study = `ImagingStudy/${reference.id}`;
+    const document = toPictureDocument(await writeExample(undefined, PLAIN));
+    const pictureOf = (changes: object, of = study): unknown =>
+      toComparison([{ ...document, ...changes }], patientReference, of)?.binaryReference;
+    expect(pictureOf({})).toBe('Binary/c');
+    expect(pictureOf({ subject: { reference: 'Patient/other' } })).toBeUndefined();
+    expect(pictureOf({ context: { related: [{ reference: 'ImagingStudy/other' }] } })).toBeUndefined();
+    expect(pictureOf({ context: {} })).toBeUndefined();
+    expect(toComparison([{ ...document, context: { related: [{}] } }], patientReference, undefined)).toBeUndefined();
+    for (const status of ['entered-in-error', 'superseded', undefined]) expect(pictureOf({ status })).toBeUndefined();
+    const [{ attachment }] = document.content!;
+    const withAttachment = (changes: object): object => ({ content: [{ attachment: { ...attachment, ...changes } }] });
+    for (const changes of [
+      { hash: undefined },
+      { contentType: 'image/svg+xml' },
+      { url: 'https://elsewhere.example/x' },
+    ]) {
+      expect(pictureOf(withAttachment(changes))).toBeUndefined();
+    }
+  });
+
+  it.each<[string, unknown, unknown, string[], string | undefined]>([
+    ['both', [risk('r')], [observation('o')], ['RiskAssessment/r', 'Observation/o'], undefined],
+    ['no RiskAssessments, because the EHR does not know them', 404, [observation('o')], ['Observation/o'], undefined],
+    [
+      'Observations beside RiskAssessments that were refused',
+      403,
+      [observation('o')],
+      ['Observation/o'],
+      'answered 403',
+    ],
+    ['RiskAssessments beside Observations that were refused', [risk('r')], 403, ['RiskAssessment/r'], 'answered 403'],
+    ['none, and Observations were refused', [], 403, [], 'answered 403'],
+  ])('reads %s', async (_what, risks, observations, found, problem) => {
+    const screen = await readFirstScreen(sessionOf(risks, observations), {});
+    expect(screen.chosen.all.map(({ forecast }) => forecast.reference).sort()).toEqual(found.sort());
+    if (problem === undefined) expect(screen.problem).toBeUndefined();
+    else expect(screen.problem).toContain(problem);
+  });
+
+  it.each<[string, unknown, unknown, string]>([
+    ['what may be all there is was refused', 403, [], 'answered 403 for RiskAssessment'],
+    ['neither form can be read', 404, 403, 'answered 403 for Observation'],
+    ['the EHR answers neither', 500, 500, 'answered 500 for RiskAssessment'],
+  ])('is an error where %s', async (_what, risks, observations, words) => {
+    await expect(readFirstScreen(sessionOf(risks, observations), {})).rejects.toThrow(words);
   });
 
   it('follows the newest work of this patient only', () => {
@@ -261,5 +336,9 @@ describe('The rest of the chart', () => {
       'refused',
     );
     expect(toWork([item({ status: 'cancelled' })], 'Patient/a').kind).toBe('idle');
+    const done = { status: 'completed', flags: [], withdrawal: null };
+    expect(toWork([item(done)], 'Patient/a').kind).toBe('filed');
+    expect(toWork([item({ ...done, flags: [{ code: 'shadow-operation' }] })], 'Patient/a').kind).toBe('kept');
+    expect(toWork([item({ ...done, withdrawal: { code: 'study-withdrawn' } })], 'Patient/a').kind).toBe('idle');
   });
 });

@@ -1,7 +1,7 @@
 /** Every state of the app's screen, in Chromium, on the real service and its sandbox. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
-import type { Browser } from 'playwright-core';
+import type { Browser, Route } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import {
@@ -75,7 +75,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(await inspect(page, 'none')).toEqual([]);
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await page.getByText('The scan is being assessed').waitFor();
-    await page.getByText(/The latest ones here took about \d+ seconds? once every image had arrived/).waitFor();
+    await page.getByText(/The latest ones here took about \d+ seconds? once their turn had come/).waitFor();
     expect(await inspect(page, 'in-progress')).toEqual([]);
     await stateOf(page, 'current');
     expect(await page.locator('[data-testid="risk"]').innerText()).toMatch(/\d+ %/);
@@ -185,10 +185,17 @@ describeWith('Chromium', 'The screen of the app', () => {
     );
     expect(await page.locator('.risk').innerText()).toMatch(/Forecast for .+ to .+/);
     expect(await page.locator('.limits').innerText()).toContain('Leftover contrast can look like blood');
-    const picture = page.getByRole('img', { name: /^Initial CT beside the AI-generated follow-up CT/ });
+    const picture = page.getByRole('img', { name: /^Initial CT with the AI-generated follow-up CT/ });
     await page.getByText('this picture of both').waitFor();
     expect((await picture.boundingBox())!.width).toBeGreaterThan(300);
     expect(await inspect(page, 'plain')).toEqual([]);
+
+    // Other bytes than those that were filed may be of anyone.
+    const swapped = (route: Route): Promise<void> => route.fulfill({ contentType: 'image/png', body: 'other bytes' });
+    await context.route('**/sandbox/fhir/Binary/**', swapped);
+    await page.reload();
+    await page.getByText('picture of both CTs could not be read').waitFor();
+    await context.unroute('**/sandbox/fhir/Binary/**', swapped);
 
     // Taken back: no picture with the number in its pixels.
     const reference = (await service.fhir('Observation?subject=Patient/novak-petra&_count=50')).entry
@@ -207,6 +214,20 @@ describeWith('Chromium', 'The screen of the app', () => {
     await context.route('**/sandbox/fhir/Observation?**', (route) => route.fulfill({ status: 403, json: {} }));
     await page.reload();
     await page.getByText('The EHR answered 403 for Observation').waitFor();
+    await close();
+  });
+
+  it('says that a forecast was filed which the EHR does not list, instead of that there is none', async () => {
+    const { page, context, close } = await openApp(browser, service, 'lindqvist-maja');
+    await context.route('**/sandbox/fhir/RiskAssessment?**', (route) =>
+      route.fulfill({ json: { resourceType: 'Bundle', type: 'searchset', entry: [] } }),
+    );
+    await page.reload();
+    await stateOf(page, 'none-filed');
+    const text = await page.locator('main').innerText();
+    expect(text).toContain('A forecast was filed that the app does not find');
+    expect(text).not.toContain('No assessment yet');
+    expect(await inspect(page, 'not-found')).toEqual([]);
     await close();
   });
 
@@ -274,7 +295,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     });
     await page.reload();
     await page.getByText('Model card', { exact: true }).click();
-    await card.getByText('Neither the chart nor the service gives the card').waitFor();
+    await card.getByText('The card of the model that made this forecast could not be read').waitFor();
     await close();
   });
 

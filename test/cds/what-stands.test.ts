@@ -6,6 +6,7 @@ import type { Observation, RiskAssessment } from '@medplum/fhirtypes';
 import type { AssessmentOutcome } from '../../api/assessment/assess-study.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
 import type { Card } from '../../api/cds/card.ts';
+import { UpstreamError } from '../../api/errors.ts';
 import { RefusalError } from '../../api/prediction/refusals.ts';
 import { completed, writtenResources } from '../support/in-memory-hospital.ts';
 import { untilEnded } from '../support/queue-service.ts';
@@ -113,13 +114,15 @@ describe('A result', () => {
       },
     });
     await untilEnded(hospital.store, (await hospital.request(study)).assessment.id);
-    const call = patientView('olga', { prefetch: wholePrefetch() });
+    const call = patientView('olga', { prefetch: { ...wholePrefetch(), riskAssessments: undefined } });
     const system = 'https://hemocast.example/fhir/CodeSystem/finding';
     const code = { coding: [{ system, code: 'forecast-window' }] };
     const component = [{ code, valuePeriod: { end: '2026-11-15T09:00:00Z' } }];
     const cards = async (status: Observation['status'], now = '2026-11-15T08:00:00Z'): Promise<Card[]> => {
-      hospital.chart = async ({ resourceType }) =>
-        resourceType === 'Observation' ? [{ ...observation, status, component }] : [];
+      hospital.chart = async ({ resourceType }) => {
+        if (resourceType === 'Observation') return [{ ...observation, status, component }];
+        throw new UpstreamError('ehr-rejected', 'There is no RiskAssessment here.');
+      };
       const answer = await request(doorAt(now)).post('/cds-services/hemocast-patient').send(call).expect(200);
       return (answer.body as { cards: Card[] }).cards;
     };

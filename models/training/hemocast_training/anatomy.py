@@ -34,6 +34,7 @@ class Head:
     surroundings: float16 [2, z/3, y/3, x/3] on a 3 mm lattice (its voxel (0, 0, 0) is the same point as that of `maps`):
       depth below the inner table in mm (0 outside, at most 40), and closeness to the ventricles (1 at the wall, falling
       by 1/e every 5 mm).
+    device: where a patient made from this head is computed.
     """
 
     number: int
@@ -41,16 +42,17 @@ class Head:
     surroundings: np.ndarray
     origin: tuple[float, float, float]
     landmarks: dict[str, tuple[float, float, float]]
+    device: torch.device = torch.device("cpu")
 
     @cached_property
     def map_tensor(self) -> torch.Tensor:
-        """`maps` as float32, for interpolation."""
-        return torch.from_numpy(self.maps.astype(np.float32))
+        """`maps` as float32 on the device, for interpolation."""
+        return torch.from_numpy(self.maps.astype(np.float32)).to(self.device)
 
     @cached_property
     def surroundings_tensor(self) -> torch.Tensor:
-        """`surroundings` as float32, for interpolation."""
-        return torch.from_numpy(self.surroundings.astype(np.float32))
+        """`surroundings` as float32 on the device, for interpolation."""
+        return torch.from_numpy(self.surroundings.astype(np.float32)).to(self.device)
 
 
 def label_map_path(anatomy: Path, number: int) -> Path:

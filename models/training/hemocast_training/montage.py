@@ -81,7 +81,7 @@ SIGHTS = {
 
 SPARED = Shift(
     "spared-ventricles", "Blood stays out of the ventricles.",
-    lambda patient, protocol, random: (replace(patient, into_ventricle=False), protocol),
+    lambda patient, protocol, pose, random: (replace(patient, into_ventricle=False), protocol, pose),
 )
 
 

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from . import DISCLAIMER, __version__
 from .checkpoint import load_start
 from .data import Cohort
+from .device import choose_device
 from .ema import ExponentialAverage
 from .gradnorm import GradNorm
 from .losses import (
@@ -308,15 +309,6 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return "CPU core" if torch.get_num_threads() == 1 else f"machine of {torch.get_num_threads()} threads"
-
-
-def choose_device(name: str) -> torch.device:
-    """auto, cpu or cuda; ValueError where cuda is asked for and absent, instead of an hour on the wrong processor."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: PyTorch finds no CUDA device here. Use --device cpu.")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 def to_cpu(state: Any) -> Any:

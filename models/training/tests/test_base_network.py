@@ -7,10 +7,11 @@ import torch
 from hemocast_training.__main__ import build_parser
 from hemocast_training.data import Cohort
 from hemocast_training.deployed import DeployedNetwork, FeatureCloud
+from hemocast_training.device import choose_device
 from hemocast_training.network import NetworkConfig, build_network, preset
 from hemocast_training.network.swin import InteractiveWindowBlock, WindowAttentionMap, Windows, WindowSelfAttentionBlock
 from hemocast_training.onnx_model import export_onnx, infer, open_session
-from hemocast_training.train import Budget, Trainer, choose_device, chosen_network
+from hemocast_training.train import Budget, Trainer, chosen_network
 
 from runtime import need_onnxruntime
 from synthetic import write_toy_cohort

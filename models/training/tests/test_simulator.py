@@ -7,14 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from hemocast_training import montage
+from hemocast_training.__main__ import build_parser
 from hemocast_training.acceptance import describe, seeds_by_head
 from hemocast_training.acceptance_cases import NOISE_EVERY, as_table, measure_case, native_noise
 from hemocast_training.acceptance_targets import check_cohort, information
-from hemocast_training.anatomy import load_head
+from hemocast_training.anatomy import CHANNELS, load_head
 from hemocast_training.simulate import pair as pair_module
 from hemocast_training.simulate.cohort import Recipe, case_head, case_seed, simulate_cohort
+from hemocast_training.simulate.geometry import Planes, displace
+from hemocast_training.simulate.lesions import Tissue
 from hemocast_training.simulate.pair import GridScan, SimulatedCase, simulate_pair
 from hemocast_training.simulate.patient import BLOOD, NONE, STAIN, draw_patient
 from hemocast_training.simulate.scanner import draw_protocol
@@ -108,6 +112,57 @@ def test_measured_noise_is_that_of_the_protocol_and_its_double_would_be_noticed(
     for noise_hu in (4.0, 8.0):
         measured = native_noise(case, draw_protocol(41, noise_hu=noise_hu), (0.0, 10.0, 30.0))
         assert measured == pytest.approx(noise_hu, rel=0.15)
+
+
+def sample_shape(lattice, grid, **_):
+    """What grid_sample returns, without values: PyTorch 1.13 does not know its shape."""
+    assert lattice.device == grid.device
+    return lattice.new_empty((1, lattice.shape[1], *grid.shape[1:4]))
+
+
+def test_everything_of_a_patient_is_computed_on_the_device_of_the_head(head, monkeypatch):
+    # Tensors with a device and no values: operations that mix devices fail as they would on a GPU.
+    elsewhere = torch.device("lazy:0")
+    monkeypatch.setattr(torch, "from_numpy", lambda array: torch.empty(array.shape))
+    monkeypatch.setattr("torch.nn.functional.grid_sample", sample_shape)
+    planes = Planes.of_slices(np.arange(0.0, 20.0, 5.0), np.arange(-60.0, 60.0, 6.0), np.arange(-60.0, 60.0, 6.0), 5.0, 2)
+    with FakeTensorMode():
+        with pytest.raises(RuntimeError, match="devices"):
+            torch.ones(3, 3) @ torch.ones(3, 3, device=elsewhere)
+        for seed in range(4):
+            drawn = draw_patient(seed, HEAD, group=BLOOD if seed % 2 else STAIN)
+            patient = dataclasses.replace(
+                drawn, old_infarct=(30.0, 40.0, 30.0, 8.0), swelling_mm=(1.0, 3.0), sulcal_contrast_hu=9.0, fluid_level=True
+            )
+            case = SimulatedCase(dataclasses.replace(head, device=elsewhere), seed, patient)
+            scanner, lesions = case.scanner, case.lesions
+            points = scanner.tissue_on(planes)
+            depth, near = scanner.surroundings_at(points)
+            center = lesions.clot_center()
+            moved = displace(points, depth, patient, 1, 20.0, center)
+            maps = dict(zip(CHANNELS, scanner.maps_at(moved)))
+            tissue = Tissue(
+                moved, depth, *(maps[name] for name in ("hu", "csf", "grey", "white", "basal_ganglia", "mca", "ventricle")),
+                *lesions.textures(points),
+            )
+            infarct = lesions.infarct(tissue, 0.1)
+            layers = [
+                scanner.hounsfield_at(points), infarct, lesions.staining(tissue, infarct),
+                *lesions.clot(points, tissue, center, 20.0), lesions.blood_density(tissue, center, 20.0, 65.0),
+                lesions.incidental(tissue, near), lesions.dense_artery(tissue),
+            ]
+            for layer in layers:
+                assert layer.device.type == elsewhere.type and layer.shape == points.shape[1:]
+
+
+def test_a_gpu_that_is_not_there_is_refused_by_name_before_anything_is_written(anatomy, cache, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    words = ["simulate", "--anatomy", str(anatomy), "--anatomy-cache", str(cache), "--seed", "1", "--count", "1"]
+    arguments = build_parser("simulate").parse_args([*words, "--out", str(tmp_path / "cohort"), "--device", "cuda"])
+    with pytest.raises(ValueError, match="no CUDA device"):
+        arguments.run(arguments)
+    assert not (tmp_path / "cohort").exists()
 
 
 def test_a_cohort_is_resumed_not_made_again_and_a_folder_of_another_cohort_is_refused(anatomy, cache, head, tmp_path):

@@ -211,8 +211,11 @@ function isWithdrawn({ status }: Forecast): boolean {
   return status === 'entered-in-error';
 }
 
-/** As the cards hold it (api/cds/chart-forecasts.ts): a day ends where it ends last on earth; an undated window never ends. */
-function hasEnded({ window }: Forecast, now: Date): boolean {
-  const isDay = window?.end?.includes('T') === false;
-  return timeOf(window?.end) + (isDay ? 36 * 3_600_000 : 0) < now.getTime();
+const HOUR_MS = 3_600_000;
+
+/** As the cards hold it (api/cds/chart-forecasts.ts): a day ends where it ends last on earth; without an end, 72 h after it was made. */
+function hasEnded({ window, madeAt }: Forecast, now: Date): boolean {
+  if (window?.end === undefined) return timeOf(madeAt) + 72 * HOUR_MS < now.getTime();
+  const isDay = !window.end.includes('T');
+  return timeOf(window.end) + (isDay ? 36 * HOUR_MS : 0) < now.getTime();
 }

@@ -1,5 +1,5 @@
 /** Who made what from what: Provenance, the Device behind it, and the generated image. */
-import type { Attachment, Device, DocumentReference, Media, Provenance, Reference } from '@medplum/fhirtypes';
+import type { Device, DocumentReference, Media, Provenance } from '@medplum/fhirtypes';
 import { NAMESPACE, isResource, listOf, numberOf, textOf } from './fhir-text.ts';
 import { localReference } from './forecast.ts';
 
@@ -86,48 +86,30 @@ export function toGeneratedImage(
 export interface Comparison {
   /** "Binary/<id>" in this EHR: a PNG. */
   readonly binaryReference: string;
+  /** SHA-1 of its bytes in base64: Attachment.hash. */
+  readonly sha1: string;
   /** What it shows, in the service's words. */
   readonly description: string | undefined;
 }
 
-/** The picture of both CTs of this patient and study, as Media or DocumentReference; undefined where the chart has none to show. */
+/** The picture of both CTs of this patient and study in a chart that keeps no Media; undefined where it has none that may be shown. */
 export function toComparison(
   values: readonly unknown[],
   patientReference: string,
   studyReference: string | undefined,
 ): Comparison | undefined {
-  for (const { subject, studies, status, attachment, description } of values
-    .map(pictureOf)
-    .filter((p) => p !== undefined)) {
-    const binaryReference = localReference(attachment?.url);
+  if (studyReference === undefined) return undefined;
+  for (const document of values.filter((value) => isResource<DocumentReference>(value, 'DocumentReference'))) {
+    const { url, hash, contentType } = listOf(document.content)[0]?.attachment ?? {};
+    const [binaryReference, sha1] = [localReference(url), textOf(hash)];
     const belongs =
-      localReference(subject?.reference) === patientReference &&
-      listOf(studies).some(({ reference }) => localReference(reference) === studyReference);
-    if (!belongs || status === 'entered-in-error' || attachment?.contentType !== 'image/png') continue;
-    if (binaryReference?.startsWith('Binary/') === true) return { binaryReference, description: textOf(description) };
+      localReference(document.subject?.reference) === patientReference &&
+      listOf(document.context?.related).some(({ reference }) => localReference(reference) === studyReference);
+    if (!belongs || document.status !== 'current' || contentType !== 'image/png' || sha1 === undefined) continue;
+    if (binaryReference?.startsWith('Binary/') !== true) continue;
+    return { binaryReference, sha1, description: textOf(document.description) };
   }
   return undefined;
-}
-
-interface Picture {
-  readonly subject: Reference | undefined;
-  readonly studies: readonly Reference[] | undefined;
-  readonly status: unknown;
-  readonly attachment: Attachment | undefined;
-  readonly description: unknown;
-}
-
-function pictureOf(value: unknown): Picture | undefined {
-  if (isResource<Media>(value, 'Media')) {
-    const { subject, partOf, status, content, note } = value;
-    const description = listOf(note)
-      .map(({ text }) => text)
-      .join(' ');
-    return { subject, studies: partOf, status, attachment: content, description };
-  }
-  if (!isResource<DocumentReference>(value, 'DocumentReference')) return undefined;
-  const { subject, context, status, content, description } = value;
-  return { subject, studies: context?.related, status, attachment: listOf(content)[0]?.attachment, description };
 }
 
 /** The model card's Markdown as plain text. */

@@ -1,5 +1,5 @@
 /** Reading the chart, first what the first screen needs. Everything is held against the patient of the launch. */
-import type { EhrReader, Session } from '../session/session.ts';
+import type { EhrReader, Session } from '../session/launched.ts';
 import { NAMESPACE } from './fhir-text.ts';
 import { toFindings } from './findings.ts';
 import type { Finding } from './findings.ts';
@@ -22,6 +22,8 @@ export interface FirstScreen {
   readonly chosen: ChosenForecast;
   /** How many resources the EHR returned that are another patient's: left out, and said so. */
   readonly foreign: number;
+  /** Why the chart may hold forecasts that are not among these, in words. */
+  readonly problem: string | undefined;
 }
 
 export interface Details {
@@ -43,7 +45,7 @@ export async function readFirstScreen(
   requested: Requested,
 ): Promise<FirstScreen> {
   // Newest first: one that is written while the pages are read moves others to a later page and none past the end.
-  const [patientResource, found] = await Promise.all([
+  const [patientResource, { found, problem }] = await Promise.all([
     ehr.read(patientReference),
     readForecasts(ehr, patientReference),
   ]);
@@ -54,28 +56,51 @@ export async function readFirstScreen(
   const read = found.map((resource) => toForecast(resource, patientReference));
   const forecasts = read.filter((entry): entry is Forecast => typeof entry === 'object');
   const foreign = read.filter((entry) => entry === 'foreign').length;
-  return { patient, chosen: chooseForecast(forecasts, requested, windowEnds ? now : undefined), foreign };
+  return { patient, chosen: chooseForecast(forecasts, requested, windowEnds ? now : undefined), foreign, problem };
 }
 
 const FORECAST_CODE = encodeURIComponent(`${NAMESPACE}CodeSystem/finding|hemorrhage-forecast`);
+/** Longest wait for the form that few charts hold, ms. */
+const OBSERVATIONS_MS = 5_000;
+
+interface ForecastList {
+  readonly found: readonly unknown[];
+  /** Why there may be more, in words. */
+  readonly problem: string | undefined;
+}
 
 /**
- * Both forms in which a chart keeps forecasts. An EHR that does not know RiskAssessment answers 404
- * (http://hl7.org/fhir/R4/http.html) and has Observations; where those cannot be read, what the other list holds is all
- * there is to show, and an empty one proves nothing.
+ * Both forms in which a chart keeps forecasts. An EHR that does not know RiskAssessment answers 404 (http://hl7.org/fhir/R4/http.html)
+ * and has Observations. Throws, with words for the user, where RiskAssessments that cannot be read may be all there is.
  */
-async function readForecasts(ehr: EhrReader, patientReference: string): Promise<readonly unknown[]> {
+async function readForecasts(ehr: EhrReader, patientReference: string): Promise<ForecastList> {
   const search = `subject=${patientReference}&_sort=-date&_count=50`;
   const [assessments, observations] = await Promise.allSettled([
     ehr.search(`RiskAssessment?${search}`),
-    ehr.search(`Observation?code=${FORECAST_CODE}&${search}`),
+    within(OBSERVATIONS_MS, ehr.search(`Observation?code=${FORECAST_CODE}&${search}`), 'Observation'),
   ]);
-  const isUnknownType = assessments.status === 'rejected' && (assessments.reason as { status?: number }).status === 404;
-  if (assessments.status === 'rejected' && !isUnknownType) throw assessments.reason;
-  const known = assessments.status === 'fulfilled' ? assessments.value : [];
-  if (observations.status === 'fulfilled') return [...known, ...observations.value];
-  if (known.length === 0) throw observations.reason;
-  return known;
+  const known = observations.status === 'fulfilled' ? observations.value : [];
+  if (assessments.status === 'fulfilled') {
+    const problem = observations.status === 'rejected' ? wordsOf(observations.reason) : undefined;
+    return { found: [...assessments.value, ...known], problem };
+  }
+  const isUnknownType = (assessments.reason as { status?: number }).status === 404;
+  if (isUnknownType && observations.status === 'fulfilled') return { found: known, problem: undefined };
+  if (known.length === 0) throw isUnknownType ? (observations as PromiseRejectedResult).reason : assessments.reason;
+  return { found: known, problem: wordsOf(assessments.reason) };
+}
+
+async function within<T>(ms: number, reading: Promise<T>, what: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`The EHR did not give its list of ${what} in time.`)), ms);
+  });
+  return Promise.race([reading, tooLong]).finally(() => clearTimeout(timer));
+}
+
+/** Of anything thrown, in words for the user. */
+export function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'Unknown reason.';
 }
 
 /** What stands behind one forecast. A part that cannot be read is named; it never hides the others. */
@@ -120,22 +145,25 @@ export async function readStudies({
 
 /**
  * The card as the chart holds it. It is about no patient, so that `patient/` scopes may not open it; the service then has it, as long
- * as the model in use is the one that made the forecast. Undefined where neither has it.
+ * as the model in use is the one that made the forecast. Undefined where it could not be had.
  */
 export async function readModelCard(
   { ehr, callService }: Pick<Session, 'ehr' | 'callService'>,
   reference: string | undefined,
   sha256: string | undefined,
 ): Promise<string | undefined> {
-  const filed = reference && (await ehr.read(reference).catch(() => undefined));
-  const text = toCardText(filed);
-  if (text !== undefined || sha256 === undefined) return text;
-  try {
+  const filed =
+    reference === undefined ? undefined : await orUndefined(async () => toCardText(await ehr.read(reference)));
+  if (filed !== undefined || sha256 === undefined) return filed;
+  return orUndefined(async () => {
     const { items } = (await (await callService('/v1/models')).json()) as { items: readonly ModelSummary[] };
-    const model = items.find((one) => one.sha256 === sha256);
-    if (model === undefined) return undefined;
-    const card = await callService(`/v1/models/${model.name}`, { headers: { accept: 'text/markdown' } });
-    return card.ok ? await card.text() : undefined;
+    return items.find((model) => model.sha256 === sha256)?.cardMarkdown;
+  });
+}
+
+async function orUndefined<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
   } catch {
     return undefined;
   }

@@ -9,8 +9,8 @@ export type Work =
   /** It does not answer at present. */
   | { readonly kind: 'silent' }
   | { readonly kind: 'idle' }
-  /** 'kept': completed in shadow operation, so that the chart never holds it. */
-  | { readonly kind: 'open' | 'refused' | 'failed' | 'kept'; readonly assessment: Assessment };
+  /** 'kept': completed in shadow operation, so that the chart never holds it. 'filed': the chart should. */
+  | { readonly kind: 'open' | 'refused' | 'failed' | 'kept' | 'filed'; readonly assessment: Assessment };
 
 /** The newest assessment decides, of `studyReference` where given; cancelled ones are as if they had never been asked for. */
 export function toWork(items: readonly Assessment[], patientReference: string, studyReference?: string): Work {
@@ -21,7 +21,8 @@ export function toWork(items: readonly Assessment[], patientReference: string, s
   if (newest === undefined) return { kind: 'idle' };
   if (newest.status === 'completed') {
     const isKept = newest.flags.some(({ code }) => code === 'shadow-operation');
-    return isKept ? { kind: 'kept', assessment: newest } : { kind: 'idle' };
+    if (isKept) return { kind: 'kept', assessment: newest };
+    return newest.withdrawal === null ? { kind: 'filed', assessment: newest } : { kind: 'idle' };
   }
   if (newest.status === 'refused' || newest.status === 'failed') return { kind: newest.status, assessment: newest };
   return { kind: 'open', assessment: newest };
@@ -45,7 +46,7 @@ export function usualText(usualMs: number | null): string {
   const seconds = Math.max(1, Math.round(usualMs / 1000));
   const minutes = Math.round(seconds / 60);
   const time = seconds < 100 ? count(seconds, 'second') : count(minutes, 'minute');
-  return `The latest ones here took about ${time} once every image had arrived.`;
+  return `The latest ones here took about ${time} once their turn had come.`;
 }
 
 const count = (number: number, unit: string): string => `${number} ${unit}${number === 1 ? '' : 's'}`;

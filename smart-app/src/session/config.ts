@@ -8,7 +8,7 @@ export interface Issuer {
 export interface AppConfig {
   readonly issuers: readonly Issuer[];
   readonly disclaimer: string;
-  /** Median time of this service's latest assessments once every image had arrived, ms; null before the first. */
+  /** Median time of this service's latest assessments once their turn had come, ms; null before the first. */
   readonly usualMs: number | null;
 }
 

@@ -1,6 +1,6 @@
 /** The attention map of the forecast on the screen, from the service, held against the initial CT it is laid over. */
 import type { components } from '../../../api/generated/openapi.d.ts';
-import type { Session } from '../session/session.ts';
+import type { Session } from '../session/launched.ts';
 import type { AttentionMap } from './attention.ts';
 import type { Geometry } from './load-pair.ts';
 

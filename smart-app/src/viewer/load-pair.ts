@@ -1,7 +1,7 @@
 /** Both stacks, held against each other: same study, same slices in the same order, or nothing is shown side by side. */
 import type { components } from '../../../api/generated/openapi.d.ts';
 import type { GeneratedImage } from '../chart/provenance.ts';
-import type { Session } from '../session/session.ts';
+import type { Session } from '../session/launched.ts';
 import { readMultiFrame } from './multi-frame.ts';
 import type { MultiFrame } from './multi-frame.ts';
 

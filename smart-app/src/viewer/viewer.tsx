@@ -2,7 +2,7 @@
 import { useEffect, useReducer, useRef, useState } from 'react';
 import type { KeyboardEvent, ReactNode } from 'react';
 import type { GeneratedImage } from '../chart/provenance.ts';
-import type { Session } from '../session/session.ts';
+import type { Session } from '../session/launched.ts';
 import { mostAttendedSlice } from './attention.ts';
 import type { AttentionMap } from './attention.ts';
 import { loadAttention } from './load-attention.ts';

@@ -3,11 +3,18 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { chooseForecast } from '../chart/forecast.ts';
 import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
-import { readDetails, readFirstScreen, readStudies, readWork, requestAssessment } from '../chart/read-chart.ts';
+import {
+  readDetails,
+  readFirstScreen,
+  readStudies,
+  readWork,
+  requestAssessment,
+  wordsOf,
+} from '../chart/read-chart.ts';
 import type { Details, FirstScreen } from '../chart/read-chart.ts';
 import type { StudyList } from '../chart/studies.ts';
 import type { Work } from '../chart/work.ts';
-import type { Session } from '../session/session.ts';
+import type { Session } from '../session/launched.ts';
 import { Banner } from './banner.tsx';
 import { FindingsPanel } from './findings-panel.tsx';
 import { LimitsPanel } from './limits-panel.tsx';
@@ -18,6 +25,8 @@ import { ViewerPanel } from './viewer-panel.tsx';
 
 /** How often work is looked at: under way, of a service that does not answer, and otherwise. ms */
 const LOOK_MS = { open: 1_000, silent: 5_000, idle: 15_000 } as const;
+/** Of a forecast that nobody has amended: a picture with the number in its pixels says the same. */
+const AS_WRITTEN = new Set(['preliminary', 'final']);
 /** How often the chart is, whatever the service does: for what was replaced, taken back or is past. ms */
 const CHART_MS = 15_000;
 
@@ -91,14 +100,17 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   useLooks(readChart, CHART_MS);
 
   const kind = work?.kind;
+  const filedId = work?.kind === 'filed' ? work.assessment.id : undefined;
   const readWorkNow = useCallback(
     async (isOver: () => boolean): Promise<void> => {
       const found = await readWork(session, followed);
+      // What was filed since the last look is on the screen before the work that led to it is gone from there.
+      const isNews = kind !== undefined && found.kind === 'filed' && found.assessment.id !== filedId;
+      if (isNews || (kind === 'open' && found.kind !== 'open')) await readChart();
       if (isOver()) return; // of a CT that is followed no longer
       setWork(found);
-      if (kind === 'open' && found.kind === 'idle') await readChart();
     },
-    [session, followed, kind, readChart],
+    [session, followed, kind, filedId, readChart],
   );
   useEffect(() => {
     let gone = false;
@@ -117,8 +129,8 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
       setAsking({ pending: false, problem: wordsOf(error) });
     }
     const found = await readWork(session, study);
+    if (found.kind === 'filed') await readScreen();
     setWork(found);
-    if (found.kind === 'idle') await readScreen();
   };
 
   const open = (chosen: Forecast): void => setRequested(chosen.reference);
@@ -161,6 +173,11 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             here. Tell its administrator.
           </p>
         )}
+        {screen?.problem !== undefined && (
+          <p className="panel notice warning" role="status">
+            {screen.problem} Whether the chart holds another forecast is not known.
+          </p>
+        )}
         {screen !== undefined && (
           <StandingNotice chosen={screen.chosen} withdrawnAt={current?.withdrawnAt} onOpen={open} />
         )}
@@ -170,8 +187,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
         {screen !== undefined && (
           <WorkNotice
             work={work}
-            hasForecast={screen.chosen.current !== undefined}
-            hasEarlier={forecast !== undefined}
+            chosen={screen.chosen}
             list={list}
             wanted={followed}
             asking={asking}
@@ -190,7 +206,12 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
         {screen !== undefined && screen.chosen.all.length > 0 && (
           <div className={forecast === undefined ? 'column whole' : 'column'}>
             {forecast !== undefined && (
-              <ViewerPanel session={session} forecast={forecast} details={current} counts={standing === 'current'} />
+              <ViewerPanel
+                session={session}
+                forecast={forecast}
+                details={current}
+                counts={standing === 'current' && AS_WRITTEN.has(forecast.status)}
+              />
             )}
             <HistoryPanel chosen={screen.chosen} onOpen={open} />
           </div>
@@ -222,10 +243,6 @@ function useLooks(look: (isOver: () => boolean) => Promise<void>, everyMs: numbe
 function judgeAgain({ all, shown }: ChosenForecast, windowEnds: boolean): ChosenForecast {
   const forecasts = all.map(({ forecast }) => forecast);
   return chooseForecast(forecasts, { riskAssessment: shown?.reference }, windowEnds ? new Date() : undefined);
-}
-
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'Unknown reason.';
 }
 
 /** For tests and support: which of the screen's states this is. */

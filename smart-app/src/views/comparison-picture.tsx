@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import type { Comparison } from '../chart/provenance.ts';
-import type { EhrReader } from '../session/session.ts';
+import type { EhrReader } from '../session/launched.ts';
 
 export default function ComparisonPicture({ ehr, picture }: { ehr: EhrReader; picture: Comparison }): ReactNode {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -22,7 +22,7 @@ export default function ComparisonPicture({ ehr, picture }: { ehr: EhrReader; pi
       </p>
     );
   }
-  const words = `Initial CT beside the AI-generated follow-up CT. ${picture.description ?? ''}`.trim();
+  const words = `Initial CT with the AI-generated follow-up CT. ${picture.description ?? ''}`.trim();
   return (
     <figure className="comparison">
       <canvas ref={canvas} role="img" aria-label={words} />
@@ -36,8 +36,10 @@ export default function ComparisonPicture({ ehr, picture }: { ehr: EhrReader; pi
 }
 
 /** Drawn instead of linked: its address is the EHR's and needs the user's token. */
-async function drawOn(canvas: HTMLCanvasElement, ehr: EhrReader, { binaryReference }: Comparison): Promise<void> {
+async function drawOn(canvas: HTMLCanvasElement, ehr: EhrReader, { binaryReference, sha1 }: Comparison): Promise<void> {
   const bytes = await ehr.readBytes(binaryReference, 'image/png');
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', bytes));
+  if (btoa(String.fromCharCode(...digest)) !== sha1) throw new Error('These are not the bytes that the service filed.');
   const image = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
   [canvas.width, canvas.height] = [image.width, image.height];
   canvas.getContext('2d')!.drawImage(image, 0, 0);

@@ -10,10 +10,8 @@ import type { Work } from '../chart/work.ts';
 
 export interface WorkNoticeProps {
   readonly work: Work | undefined;
-  /** Whether one counts now. */
-  readonly hasForecast: boolean;
-  /** Whether one is shown all the same. */
-  readonly hasEarlier: boolean;
+  /** What the chart holds. */
+  readonly chosen: ChosenForecast;
   readonly list: StudyList;
   /** The CT that the card, or the user, asked for. */
   readonly wanted: string | undefined;
@@ -23,7 +21,8 @@ export interface WorkNoticeProps {
   readonly usualMs: number | null;
 }
 
-export function WorkNotice({ work, hasForecast, hasEarlier, usualMs, ...offer }: WorkNoticeProps): ReactNode {
+export function WorkNotice({ work, chosen, usualMs, ...offer }: WorkNoticeProps): ReactNode {
+  const hasForecast = chosen.current !== undefined;
   if (work === undefined)
     return hasForecast ? null : (
       <p className="panel notice" role="status">
@@ -92,18 +91,32 @@ export function WorkNotice({ work, hasForecast, hasEarlier, usualMs, ...offer }:
           </p>
         </section>
       );
-    default:
-      return hasForecast ? null : (
-        <section className="panel notice" aria-labelledby="work-heading">
-          <h2 id="work-heading">{hasEarlier ? 'No current assessment' : 'No assessment yet'}</h2>
-          {work.kind === 'idle' ? (
-            <OfferCt {...offer} />
-          ) : (
-            <p>You cannot ask for one from here: your EHR has not given the app that right.</p>
-          )}
+    case 'filed': {
+      const reference = work.assessment.resources?.riskAssessment;
+      if (chosen.all.some(({ forecast }) => forecast.reference === reference)) break;
+      return (
+        <section className="panel notice warning" aria-labelledby="work-heading">
+          <h2 id="work-heading">A forecast was filed that the app does not find</h2>
+          <p>
+            The service wrote {reference ?? 'it'} into the chart, and the EHR does not list it: it was removed there, or
+            is not open to you. Ask its administrator.
+          </p>
+          <p>{studyText(offer.list.studies, work.assessment.imagingStudy)}</p>
         </section>
       );
+    }
   }
+  if (hasForecast) return null;
+  return (
+    <section className="panel notice" aria-labelledby="work-heading">
+      <h2 id="work-heading">{chosen.shown === undefined ? 'No assessment yet' : 'No current assessment'}</h2>
+      {work.kind === 'unknown' ? (
+        <p>You cannot ask for one from here: your EHR has not given the app that right.</p>
+      ) : (
+        <OfferCt {...offer} />
+      )}
+    </section>
+  );
 }
 
 function wordsOf({ description, startedAt }: Study): string {
@@ -121,7 +134,7 @@ function OfferCt({
   list: { studies, problem },
   wanted,
   ...ask
-}: Omit<WorkNoticeProps, 'work' | 'hasForecast' | 'hasEarlier' | 'usualMs'>): ReactNode {
+}: Omit<WorkNoticeProps, 'work' | 'chosen' | 'usualMs'>): ReactNode {
   const [chosen, setChosen] = useState<string>();
   if (studies === undefined) {
     return problem === undefined ? (

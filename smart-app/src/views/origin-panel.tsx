@@ -5,7 +5,7 @@ import { dateTimeText } from '../chart/fhir-text.ts';
 import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
 import { readModelCard } from '../chart/read-chart.ts';
 import type { Details } from '../chart/read-chart.ts';
-import type { Session } from '../session/session.ts';
+import type { Session } from '../session/launched.ts';
 import { percentText } from './risk-panel.tsx';
 
 export function OriginPanel({
@@ -46,7 +46,7 @@ function ModelCard({ session, details }: { session: Session; details: Details })
   const open = (isOpen: boolean): void => {
     if (!isOpen || text !== undefined) return;
     void readModelCard(session, details.origin?.modelCardReference, details.model?.sha256).then((card) =>
-      setText(card ?? 'Neither the chart nor the service gives the card of the model that made this forecast.'),
+      setText(card ?? 'The card of the model that made this forecast could not be read.'),
     );
   };
   return (

@@ -3,7 +3,7 @@ import { Component, Suspense, lazy, useEffect, useState } from 'react';
 import type { ReactNode } from 'react';
 import type { Details } from '../chart/read-chart.ts';
 import type { Forecast } from '../chart/forecast.ts';
-import type { Session } from '../session/session.ts';
+import type { Session } from '../session/launched.ts';
 
 const Viewer = lazy(() => import('../viewer/viewer.tsx'));
 const ComparisonPicture = lazy(() => import('./comparison-picture.tsx'));
@@ -27,7 +27,9 @@ export function ViewerPanel({ session, forecast, details, counts }: Props): Reac
       ) : details.image === undefined || studyReference === undefined ? (
         details.comparison === undefined || !counts ? (
           <p className="viewer-note">
-            The chart holds no generated follow-up CT for this assessment. The forecast does not need it.
+            {details.comparison === undefined
+              ? 'The chart holds no generated follow-up CT for this assessment. The forecast does not need it.'
+              : 'The picture of both CTs has the number in it, which no longer counts.'}
           </p>
         ) : (
           <Guard>

@@ -31,19 +31,23 @@ export async function fileInPlainForm(service: ServiceProcess, patient: string, 
   const model = { ...MODEL, disclaimer: label! };
   const plain = await written(aReport({ study, prediction, report: { model } }), PLAIN);
   const comparison = await comparisonOf(service, forecast.reference);
-  const report = { ...plain, references: { ...plain.references, binaries: { comparison } } };
+  const report = {
+    ...plain,
+    references: { ...plain.references, binaries: { comparison: comparison.url } },
+    pictureDigests: { ...plain.pictureDigests, comparison: comparison.hash },
+  };
   for (const role of rolesOf(PLAIN)) {
     const part = toResource(role, report, PLAIN);
     await putResource(service, part as typeof part & { id: string });
   }
 }
 
-async function comparisonOf(service: ServiceProcess, forecast: string): Promise<string> {
+async function comparisonOf(service: ServiceProcess, forecast: string): Promise<{ url: string; hash: string }> {
   const { entry } = await service.fhir(`Provenance?target=${forecast}`);
   const targets: string[] = entry[0].resource.target.map(({ reference }: { reference: string }) => reference);
   for (const target of targets.filter((reference) => reference.startsWith('Media/'))) {
     const { content } = await service.fhir(target);
-    if (content.contentType === 'image/png') return content.url;
+    if (content.contentType === 'image/png') return content;
   }
   throw new Error(`${forecast} has no comparison picture.`);
 }

@@ -14,7 +14,8 @@ import shlex
 import sys
 import zipfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from tqdm import tqdm
 
 from .. import DISCLAIMER, __version__
 from ..anatomy import load_head
+from ..device import choose_device
 from ..labels import HEADS
 from .pair import OUTCOME_KINDS, simulate_pair
 from .patient import ALL_COMERS_MIX, CASE_MIX
@@ -63,13 +65,14 @@ def auxiliary_maps(pair: dict) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a cohort is made of. prevalence: a key of PREVALENCES; shift: a key of SHIFTS."""
+    """What a cohort is made of, and where it is computed. prevalence: a key of PREVALENCES; shift: a key of SHIFTS."""
 
     anatomy: Path
     cache: Path
     split: str
     prevalence: str = "thrombectomy"
     shift: str = "none"
+    device: str = "cpu"
 
     @property
     def name(self) -> str:
@@ -88,7 +91,7 @@ def make_shard(recipe: Recipe, seeds: list[int]) -> dict[str, np.ndarray]:
     heads = [case_head(seed, recipe.split) for seed in seeds]
     rows: list[dict | None] = [None] * len(seeds)
     for number in sorted(set(heads)):
-        head = load_head(recipe.anatomy, number, recipe.cache)
+        head = replace(load_head(recipe.anatomy, number, recipe.cache), device=torch.device(recipe.device))
         for index in (i for i, h in enumerate(heads) if h == number):
             pair, case = simulate_pair(head, seeds[index], PREVALENCES[recipe.prevalence], SHIFTS[recipe.shift])
             outcome = pair["outcome"]
@@ -137,7 +140,9 @@ def simulate_cohort(recipe: Recipe, seed: int, count: int, out: Path, workers: i
             for path, seeds in todo:
                 bar.update(write_shard(recipe, seeds, path))
         else:
-            with ProcessPoolExecutor(workers) as pool:
+            # A forked process cannot use a GPU that its parent has looked at.
+            context = get_context("fork" if recipe.device == "cpu" else "spawn")
+            with ProcessPoolExecutor(workers, context) as pool:
                 heads = sorted({case_head(seed, recipe.split) for _, seeds in todo for seed in seeds})
                 list(pool.map(prepare_head, [recipe] * len(heads), heads))  # each is built once, not by every process
                 tasks = [pool.submit(write_shard, recipe, seeds, path) for path, seeds in todo]
@@ -181,6 +186,7 @@ def _describe(out: Path, paths: list[Path], recipe: Recipe, seed: int) -> dict:
         "split": recipe.split,
         "prevalence_mix": recipe.prevalence,
         "shift": recipe.shift,
+        "device": recipe.device,
         "seed": seed,
         "count": int(columns["label"].size),
         "case_seeds": [int(columns["seed"].min()), int(columns["seed"].max())],
@@ -216,6 +222,8 @@ def add_parser(subparsers) -> None:
                         help="case mix: the published series after thrombectomy (51 %% bleed), or all comers (35 %%)")
     parser.add_argument("--shift", choices=list(SHIFTS), default="none", help="a departure from the training cohort (docs)")
     parser.add_argument("--workers", type=int, default=1, help="processes; each uses one thread and about 1 GB")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu",
+                        help="where anatomy and lesions are computed; noise and blur stay on the CPU")
     parser.set_defaults(run=run)
 
 
@@ -223,10 +231,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run `simulate`."""
     if arguments.count < 1:
         raise ValueError("--count must be at least 1")
+    device = choose_device(arguments.device).type
     splits = list(HEADS) if arguments.split == "all" else [arguments.split]
     for split in splits:
         out = arguments.out / split if arguments.split == "all" else arguments.out
-        recipe = Recipe(arguments.anatomy, arguments.anatomy_cache, split, arguments.prevalence, arguments.shift)
+        recipe = Recipe(arguments.anatomy, arguments.anatomy_cache, split, arguments.prevalence, arguments.shift, device)
         note = simulate_cohort(recipe, arguments.seed, arguments.count, out, arguments.workers)
         print("%s: %d pairs, prevalence %.2f, ceiling AUC %.3f, accuracy %.3f" % (
             out, note["count"], note["prevalence"], note["ceiling"]["auc"], note["ceiling"]["accuracy"]))

@@ -32,10 +32,14 @@ def read_lattice(lattice: torch.Tensor, points: torch.Tensor, origin: tuple[floa
 class RandomField:
     """`count` independent Gaussian fields of zero mean and unit variance, smooth over `scale_mm`, fixed to the tissue.
 
-    box: mm [3, 2] that the lattice covers; outside, the border values continue.
+    box: mm [3, 2] that the lattice covers; outside, the border values continue. Drawn on the CPU, so that a seed gives the same
+    fields on every device.
     """
 
-    def __init__(self, generator: np.random.Generator, count: int, scale_mm: float, spacing_mm: float, box=BRAIN_BOX_MM):
+    def __init__(
+        self, generator: np.random.Generator, count: int, scale_mm: float, spacing_mm: float, box=BRAIN_BOX_MM,
+        device: torch.device = torch.device("cpu"),
+    ):
         shape = tuple(fft.next_fast_len(int(np.ceil((high - low) / spacing_mm)) + 1, real=True) for low, high in box)
         noise = fft.rfftn(generator.standard_normal((count, *shape), dtype=np.float32), axes=(1, 2, 3))
         # A Gaussian blur is a product in the frequency domain; it wraps around the box.
@@ -46,7 +50,7 @@ class RandomField:
         smooth = fft.irfftn(noise, s=shape, axes=(1, 2, 3))
         smooth -= smooth.mean(axis=(1, 2, 3), keepdims=True)
         smooth /= smooth.std(axis=(1, 2, 3), keepdims=True)
-        self._lattice = torch.from_numpy(np.ascontiguousarray(smooth, dtype=np.float32))
+        self._lattice = torch.from_numpy(np.ascontiguousarray(smooth, dtype=np.float32)).to(device)
         self._origin = tuple(-low / spacing_mm for low, _ in box)
         self._spacing = spacing_mm
 

@@ -68,6 +68,11 @@ def rotation(pitch: float, roll: float, yaw: float) -> torch.Tensor:
     return about_x @ about_y @ about_z
 
 
+def column(point, device: torch.device) -> torch.Tensor:
+    """A point (z, y, x) as float32 [3, 1, 1, 1], to be held against points [3, ...]."""
+    return torch.tensor(point, dtype=torch.float32).to(device).view(3, 1, 1, 1)
+
+
 @dataclass(frozen=True)
 class Planes:
     """The sample points of a stack of image planes: all combinations of z, y and x in mm (+S, +P, +L).
@@ -90,9 +95,9 @@ class Planes:
     def shape(self) -> tuple[int, int, int]:
         return len(self.z), len(self.y), len(self.x)
 
-    def points(self) -> torch.Tensor:
+    def points(self, device: torch.device = torch.device("cpu")) -> torch.Tensor:
         """All sample points, float32 [3, len(z), len(y), len(x)]."""
-        axes = [torch.from_numpy(axis.astype(np.float32)) for axis in (self.z, self.y, self.x)]
+        axes = [torch.from_numpy(axis.astype(np.float32)).to(device) for axis in (self.z, self.y, self.x)]
         return torch.stack(torch.meshgrid(*axes, indexing="ij"))
 
     def mean_over_slices(self, layer: torch.Tensor) -> torch.Tensor:
@@ -106,8 +111,8 @@ class HeadInScanner:
     def __init__(self, head: Head, pose: Pose, seed: int):
         self.head, self.pose = head, pose
         inverse_scale = torch.diag(torch.tensor([1.0 / s for s in pose.scale], dtype=torch.float32))
-        self._to_tissue = inverse_scale @ rotation(pose.pitch, pose.roll, pose.yaw).T
-        self._warp = RandomField(np.random.default_rng([seed, 3]), 3, 24.0, 8.0, HEAD_BOX_MM)
+        self._to_tissue = (inverse_scale @ rotation(pose.pitch, pose.roll, pose.yaw).T).to(head.device)
+        self._warp = RandomField(np.random.default_rng([seed, 3]), 3, 24.0, 8.0, HEAD_BOX_MM, head.device)
 
     def landmark(self, name: str) -> np.ndarray:
         """Tissue coordinates (z, y, x) of a landmark, mirrored with the head."""
@@ -119,13 +124,13 @@ class HeadInScanner:
 
     def scan_point(self, tissue: np.ndarray) -> np.ndarray:
         """Scan coordinates (z, y, x) of a tissue point, without the small smooth deformation."""
-        return np.linalg.solve(self._to_tissue.numpy().astype(float), np.asarray(tissue, dtype=float))
+        return np.linalg.solve(self._to_tissue.cpu().numpy().astype(float), np.asarray(tissue, dtype=float))
 
     def tissue_points(self, points: torch.Tensor) -> torch.Tensor:
         """Tissue coordinates seen at scan `points`, before any mass displaces them."""
         tissue = torch.einsum("ij,jdhw->idhw", self._to_tissue, points)
         tissue += self.pose.warp_mm * self._warp.at(points)
-        center = torch.tensor(self.landmark("ventricles"), dtype=torch.float32).view(3, 1, 1, 1)
+        center = column(self.landmark("ventricles"), tissue.device)
         offset = tissue - center
         near = torch.exp(-(offset**2).sum(0) / 30.0**2)
         return center + offset * (1.0 - self.pose.ventricle_scale * near)
@@ -133,7 +138,7 @@ class HeadInScanner:
     def tissue_on(self, planes: Planes) -> torch.Tensor:
         """`tissue_points` of all points of the planes, [3, z, y, x], interpolated in-plane from every 6 mm (it is smooth)."""
         coarse = lambda axis: np.linspace(axis[0], axis[-1], max(2, int(np.ceil((axis[-1] - axis[0]) / 6.0)) + 1))
-        lattice = self.tissue_points(Planes(planes.z, coarse(planes.y), coarse(planes.x), 1).points())
+        lattice = self.tissue_points(Planes(planes.z, coarse(planes.y), coarse(planes.x), 1).points(self.head.device))
         return F.interpolate(
             lattice.transpose(0, 1), size=planes.shape[1:], mode="bilinear", align_corners=True
         ).transpose(0, 1)
@@ -165,7 +170,7 @@ def displace(tissue: torch.Tensor, depth: torch.Tensor, patient: Patient, time: 
     moved = tissue
     if mass_ml > 0:
         radius = (mass_ml * 1000 * 3 / (4 * math.pi)) ** (1 / 3)
-        offset = tissue - torch.tensor(center, dtype=torch.float32).view(3, 1, 1, 1)
+        offset = tissue - column(center, tissue.device)
         distance = torch.sqrt((offset**2).sum(0)) + 1e-3
         # Half of the volume is displaced tissue, the rest is destroyed: r_source^3 = r^3 - 0.5 R^3.
         source = (distance**3 - 0.5 * radius**3).clamp(min=0.0) ** (1 / 3)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .fields import HEAD_BOX_MM, RandomField, rise
-from .geometry import HeadInScanner, rotation
+from .geometry import HeadInScanner, column, rotation
 from .patient import Patient
 
 IODINE_CEILING_HU = 88.0  # with tissue at 38 the brightest staining stays near 120 HU, below bone
@@ -51,9 +51,10 @@ class Lesions:
         self._reaches_ventricle: dict[float, bool] = {}
         self._patch_level: dict[float, float] = {}
         random = np.random.default_rng([patient.seed, 4])
-        self._patches = RandomField(random, 4, 8.0, 4.0)  # infarct edge, stained cortex, hottest core, clot surface
-        self._grain = RandomField(random, 2, patient.grain_mm, 2.5)  # petechiae, lumps
-        self._bone = RandomField(random, 1, 10.0, 6.0, HEAD_BOX_MM)
+        device = head.head.device
+        self._patches = RandomField(random, 4, 8.0, 4.0, device=device)  # infarct edge, stained cortex, hottest core, clot surface
+        self._grain = RandomField(random, 2, patient.grain_mm, 2.5, device=device)  # petechiae, lumps
+        self._bone = RandomField(random, 1, 10.0, 6.0, HEAD_BOX_MM, device)
 
     def textures(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The patch fields [4, ...] and the grain fields [2, ...] at tissue points [3, ...]."""
@@ -138,12 +139,12 @@ class Lesions:
         patient = self.patient
         patches, grain = tissue.patches, tissue.grain
         radius = (volume_ml * 1000 * 3 / (4 * math.pi)) ** (1 / 3) * 0.82
-        offset = place - torch.tensor(center, dtype=torch.float32).view(3, 1, 1, 1)
-        turned = torch.einsum("ij,jdhw->idhw", rotation(*patient.clot_turn), offset)
-        scaled = turned / (torch.tensor(patient.clot_axes, dtype=torch.float32).view(3, 1, 1, 1) * radius)
+        device = place.device
+        turned = torch.einsum("ij,jdhw->idhw", rotation(*patient.clot_turn).to(device), place - column(center, device))
+        scaled = turned / (column(patient.clot_axes, device) * radius)
         shape = torch.sqrt((scaled**2).sum(0) + 1e-6)
         for z, y, x, size in patient.clot_lobes:
-            lobe = scaled - torch.tensor([z, y, x], dtype=torch.float32).view(3, 1, 1, 1) * 1.05
+            lobe = scaled - column([z, y, x], device) * 1.05
             shape = torch.minimum(shape, torch.sqrt((lobe**2).sum(0) + 1e-6) / size)
         shape = shape + 0.32 * patches[3] + 0.17 * grain[1]
         # It lies in the brain: neither in the skull nor as a layer under it.

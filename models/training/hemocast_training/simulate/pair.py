@@ -16,7 +16,7 @@ from ..anatomy import Head
 from ..head_grid import GRID_SPACING_MM, PAD_HU, PlaneVolume, calvarium_center, grid_positions
 from ..resample import resample_axis, resampling_weights
 from . import severity
-from .geometry import HeadInScanner, Planes, Pose, displace, draw_pose
+from .geometry import HeadInScanner, Planes, Pose, column, displace, draw_pose
 from .lesions import Lesions, Tissue
 from .patient import BLOOD, CASE_MIX, NONE, STAIN, Patient, draw_patient
 from .scanner import Protocol, acquire, draw_protocol
@@ -196,8 +196,8 @@ class SimulatedCase:
         weight = iodine.astype(np.float64).ravel() ** 3
         pick = min(int(np.searchsorted(np.cumsum(weight) / weight.sum(), random.random())), weight.size - 1)
         k, j, i = np.unravel_index(pick, iodine.shape)
-        point = torch.tensor([grid.z[k], grid.y[j], grid.x[i]], dtype=torch.float32).view(3, 1, 1, 1)
-        return self.scanner.tissue_points(point).view(3).numpy()
+        point = column([grid.z[k], grid.y[j], grid.x[i]], self.scanner.head.device)
+        return self.scanner.tissue_points(point).view(3).cpu().numpy()
 
 
 def find_center(case: SimulatedCase, slice_mm: float, phase: float) -> tuple[np.ndarray, tuple[float, float, float]]:
@@ -205,7 +205,7 @@ def find_center(case: SimulatedCase, slice_mm: float, phase: float) -> tuple[np.
     z = np.arange(-95.0, 125.0, slice_mm) + phase * slice_mm
     looked_at = z[z > LOWEST_CALVARIUM_MM]
     y, x = np.arange(-130.0, 130.0, 3.0), np.arange(-105.0, 105.0, 3.0)
-    hu = case.scanner.hounsfield_at(case.scanner.tissue_on(Planes(looked_at, y, x, 1))).numpy()
+    hu = case.scanner.hounsfield_at(case.scanner.tissue_on(Planes(looked_at, y, x, 1))).cpu().numpy()
     n = len(looked_at)
     return z, calvarium_center(PlaneVolume(hu, np.full(n, x[0]), np.full(n, y[0]), looked_at, 3.0, 3.0))
 
@@ -232,7 +232,7 @@ class GridScan:
 
     def truth(self, layer: torch.Tensor) -> np.ndarray:
         """A layer on the grid, float32 [24, 128, 128]; 0 where nothing was scanned."""
-        return resample_axis(layer.numpy(), self._weights, 0, 0.0)
+        return resample_axis(layer.cpu().numpy(), self._weights, 0, 0.0)
 
     def image(self, hu: torch.Tensor, noise_seed: int | None) -> np.ndarray:
         """The CT of a HU layer on the grid, float32 [24, 128, 128]; without noise, metal and motion when no seed."""
@@ -240,7 +240,7 @@ class GridScan:
         if self.protocol.padded or self.protocol.holder:
             x, y = (axis[None].repeat(len(native), 0) for axis in (self.view.planes.x, self.view.planes.y))
             if self._outside is None:
-                self._outside = ~head_mask(hu.numpy(), GRID_SPACING_MM[1])
+                self._outside = ~head_mask(hu.cpu().numpy(), GRID_SPACING_MM[1])
             surround(native, self._outside, x, y, self.center[:2], self.protocol)
         return resample_axis(native, self._weights, 0, PAD_HU)
 

@@ -103,7 +103,7 @@ def acquire(hu: torch.Tensor, spacing_mm: float, protocol: Protocol, seed: int |
 
     seed: of the noise, metal and motion; None gives the same scanner without any of the three.
     """
-    image = hu.clamp(-1000.0, 2600.0).numpy()
+    image = hu.clamp(-1000.0, 2600.0).cpu().numpy()
     bone = np.clip((image - 150.0) / 650.0, 0.0, 1.3)
     head = image > -300.0
     sigma = blur_sigma(protocol, spacing_mm) / spacing_mm

@@ -36,11 +36,11 @@ class View:
         self._maps = scanner.maps_at(self.tissue)
         self._near_ventricle = scanner.surroundings_at(self.tissue)[1]
         self.patches, self.grain = lesions.textures(self.tissue)
-        outside = torch.ones(tissue.shape[1], dtype=torch.bool)
+        outside = torch.ones(tissue.shape[1], dtype=torch.bool, device=tissue.device)
         outside[self._index] = False
         outside = outside.nonzero()[:, 0]
         there = tissue[:, outside]
-        self._outside = torch.zeros(tissue.shape[1])
+        self._outside = torch.zeros(tissue.shape[1], device=tissue.device)
         self._outside[outside] = lesions.bone(there, scanner.hounsfield_at(there.view(3, 1, 1, -1)).view(-1))
 
     @property
