@@ -1,5 +1,5 @@
 /** From a hook call to at most one card. A hook never waits for the model, and for the EHR only as long as DEADLINE_MS. */
-import type { ImagingStudy, Procedure, Resource } from '@medplum/fhirtypes';
+import type { ImagingStudy, Observation, Procedure, Resource } from '@medplum/fhirtypes';
 import type { AssessmentRecords } from '../assessment/assessment-records.ts';
 import type { OperationMode } from '../assessment/operation.ts';
 import type { StudyReference } from '../assessment/ports.ts';
@@ -7,7 +7,7 @@ import { parseStudyReference } from '../assessment/assessment.ts';
 import { HemocastError } from '../errors.ts';
 import type { Card } from './card.ts';
 import { toCard } from './cards.ts';
-import { readChartForecasts, readChartObservation } from './chart-forecasts.ts';
+import { newestFirst, readChartForecasts, readChartObservations } from './chart-forecasts.ts';
 import type { HookCall } from './hook-call.ts';
 import { findOrder } from './orders.ts';
 import { choosePatientState } from './patient-state.ts';
@@ -112,8 +112,10 @@ async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookPart
     try {
       return await parts.searchChart({ resourceType, parameters }, { ...call, isOwnEhr }, signal);
     } catch (error) {
-      if (error instanceof HemocastError) return undefined;
-      throw error;
+      if (!(error instanceof HemocastError)) throw error;
+      // An EHR that does not know the type holds none of it: the forecast is an Observation there.
+      const isUnknownType = error.code === 'ehr-search-refused' && error.details?.status === 404;
+      return isUnknownType && resourceType === 'RiskAssessment' ? [] : undefined;
     }
   };
   /** Prefetch first, our own query second; `mayAsk` false = what was sent has to do. */
@@ -141,13 +143,9 @@ async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookPart
     read('procedures', 'Procedure', { status: 'completed' }, isNew),
   ]);
 
-  const filedAs = (type: string) =>
-    assessments.find(({ resources }) => resources?.riskAssessment.startsWith(`${type}/`) ?? false);
-  const degraded = filedAs('Observation');
-  const observations =
-    degraded?.resources == null
-      ? undefined
-      : await search('Observation', { _id: degraded.resources.riskAssessment.slice('Observation/'.length) });
+  const degraded = assessments.filter(({ resources }) => resources?.riskAssessment.startsWith('Observation/'));
+  const ids = degraded.map(({ resources }) => resources!.riskAssessment.slice('Observation/'.length));
+  const observations = ids.length === 0 ? [] : await search('Observation', { _id: ids.join(',') });
   const now = parts.now();
   const ofPatient = (reference: string | undefined): boolean => isPatient(reference, patientId);
   const eligible =
@@ -158,20 +156,14 @@ async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookPart
           parts.windowEnds ? now : undefined,
         )
       : undefined;
-  // An EHR that keeps forecasts as Observations need not know what a RiskAssessment is.
-  const chart =
-    filed === undefined && observations === undefined
-      ? null
-      : [
-          ...readChartForecasts(filed?.resources ?? [], patientId),
-          ...readChartObservation((observations ?? []) as never, `ImagingStudy/${degraded?.study.id}`),
-        ];
+  const chart = filed && [
+    ...readChartForecasts(filed.resources, patientId),
+    ...readChartObservations((observations ?? []) as readonly Observation[], patientId, degraded),
+  ];
   return {
     assessments,
-    chart,
-    chartIsWhole:
-      (filed?.isWhole === true || (degraded !== undefined && filedAs('RiskAssessment') === undefined)) &&
-      (degraded === undefined || observations !== undefined),
+    chart: chart?.sort(newestFirst) ?? null,
+    chartIsWhole: filed?.isWhole === true && observations !== undefined,
     eligible,
     now,
     windowEnds: parts.windowEnds,

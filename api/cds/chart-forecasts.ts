@@ -1,5 +1,6 @@
 /** Our forecasts as the chart holds them: RiskAssessments that carry our identifier (api/ehr/risk-assessment.ts wrote them). */
 import type { CodeableConcept, Observation, RiskAssessment } from '@medplum/fhirtypes';
+import type { Assessment } from '../assessment/assessment.ts';
 import type { RiskBand } from '../prediction/prediction.ts';
 import type { Forecast } from './forecast.ts';
 import { isPatient } from './reference.ts';
@@ -30,7 +31,7 @@ export function readChartForecasts(found: readonly RiskAssessment[], patientId: 
   return found
     .filter((one) => isOurs(one) && isPatient(one.subject?.reference, patientId))
     .flatMap((one) => toChartForecast(one) ?? [])
-    .sort((a, b) => (Date.parse(b.writtenAt) || 0) - (Date.parse(a.writtenAt) || 0));
+    .sort(newestFirst);
 }
 
 function isOurs({ identifier, code }: RiskAssessment): boolean {
@@ -78,28 +79,40 @@ function toChartForecast(resource: RiskAssessment): ChartForecast | undefined {
 }
 
 /**
- * A result in a chart that keeps no RiskAssessment (api/ehr/degraded.ts): only whether it still stands is read from the
- * Observation; what it says is in our records.
+ * Results in a chart that keeps no RiskAssessment (api/ehr/degraded.ts): only whether they still stand is read from the Observations;
+ * what they say is in our records, as well as their study.
  */
-export function readChartObservation(found: readonly Observation[], study: string): readonly ChartForecast[] {
-  return found.map(({ id, status, issued = '', component }) => ({
-    reference: `Observation/${id}`,
-    study,
-    writtenAt: issued,
-    windowEnd: component?.find(({ code }) => isCoded(code, 'forecast-window'))?.valuePeriod?.end ?? null,
-    isCurrent: CURRENT.has(status),
-    forecast: null,
-  }));
+export function readChartObservations(
+  found: readonly Observation[],
+  patientId: string,
+  assessments: readonly Pick<Assessment, 'resources' | 'study'>[],
+): readonly ChartForecast[] {
+  const studies = new Map(assessments.map(({ resources, study }) => [resources?.riskAssessment, study.id]));
+  return found
+    .filter(({ id, subject }) => studies.has(`Observation/${id}`) && isPatient(subject?.reference, patientId))
+    .map(({ id, status, issued = '', component }) => ({
+      reference: `Observation/${id}`,
+      study: `ImagingStudy/${studies.get(`Observation/${id}`)}`,
+      writtenAt: issued,
+      windowEnd: component?.find(({ code }) => isCoded(code, 'forecast-window'))?.valuePeriod?.end ?? null,
+      isCurrent: CURRENT.has(status),
+      forecast: null,
+    }));
+}
+
+export function newestFirst(a: ChartForecast, b: ChartForecast): number {
+  return (Date.parse(b.writtenAt) || 0) - (Date.parse(a.writtenAt) || 0);
 }
 
 const HOUR_MS = 3_600_000;
 
 /**
- * Whether the time a forecast is about has passed. A day ends where it ends last on earth. It counts from before the forecast was
- * written: one that states no end has ended 72 h later.
+ * Whether the time a forecast is about has passed. A day ends where it ends last on earth. That time begins before the forecast is
+ * written: one that states no end has ended 72 h later, and one that states no time at all has ended.
  */
 export function hasEnded({ windowEnd, writtenAt }: Pick<ChartForecast, 'windowEnd' | 'writtenAt'>, now: Date): boolean {
-  if (windowEnd === null) return Date.parse(writtenAt) + 72 * HOUR_MS < now.getTime();
-  const isDay = !windowEnd.includes('T');
-  return Date.parse(windowEnd) + (isDay ? 36 * HOUR_MS : 0) < now.getTime();
+  const isDay = windowEnd?.includes('T') === false;
+  const stated = Date.parse(windowEnd ?? '') + (isDay ? 36 * HOUR_MS : 0);
+  const end = Number.isNaN(stated) ? Date.parse(writtenAt) + 72 * HOUR_MS : stated;
+  return !(end >= now.getTime());
 }

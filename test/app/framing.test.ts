@@ -31,7 +31,11 @@ describeWith('Chromium', 'The page of an EHR that embeds the app', () => {
       sandboxEhr: false,
       connectOrigins: [],
     };
-    service = await serve(express().use(smartAppRoutes(options, MODEL.disclaimer, { usualMs: async () => null })));
+    service = await serve(
+      express().use(
+        smartAppRoutes(options, MODEL.disclaimer, { usualMs: () => Promise.reject(new Error('no database')) }),
+      ),
+    );
     app = service.origin;
   });
   afterAll(async () => {
@@ -53,6 +57,13 @@ describeWith('Chromium', 'The page of an EHR that embeds the app', () => {
 
   it('shows it where its origin is listed', async () => {
     expect(await openedBy(trusted)).toContain('hemocast was not opened'); // from a chart: the app itself runs
+  });
+
+  it('is opened without our records, of which it is told nothing then', async () => {
+    expect(await (await fetch(`${service.origin}/app/config.json`)).json()).toMatchObject({
+      usualMs: null,
+      issuers: [{}],
+    });
   });
 
   it('shows nothing of it where it is not', async () => {

@@ -13,7 +13,7 @@ import { toPatientSummary } from '../../smart-app/src/chart/patient.ts';
 import { toComparison } from '../../smart-app/src/chart/provenance.ts';
 import { readFirstScreen } from '../../smart-app/src/chart/read-chart.ts';
 import { newerThan, toStudies } from '../../smart-app/src/chart/studies.ts';
-import { toWork, usualText } from '../../smart-app/src/chart/work.ts';
+import { judgeFiled, toWork, usualText } from '../../smart-app/src/chart/work.ts';
 import type { Assessment } from '../../smart-app/src/chart/work.ts';
 import { EhrError } from '../../smart-app/src/session/launched.ts';
 import type { EhrReader } from '../../smart-app/src/session/launched.ts';
@@ -181,8 +181,17 @@ describe('Which forecast counts', () => {
     expect(standing('2026-01-04T01:00:00+01:00', '2026-01-04T00:00:01Z')).toBe('past');
     expect(standing('2026-01-04', '2026-01-05T11:00:00Z')).toBe('current');
     expect(standing('2026-01-04', '2026-01-05T13:00:00Z')).toBe('past');
-    expect(standing('soon', '2027-01-01T00:00:00Z')).toBe('current');
     expect(chooseForecast([ending('2026-01-04')]).standing).toBe('current');
+  });
+
+  it('that states no end it can be held to has ended 72 h after it was made', () => {
+    const standing = (end: string | undefined, madeAt: string, now: string): string =>
+      chooseForecast([forecast('a', madeAt, { window: { start: undefined, end } })], undefined, new Date(now)).standing;
+    for (const end of [undefined, 'soon']) {
+      expect(standing(end, '2026-01-03T12:00:00Z', '2026-01-06T11:59:59Z')).toBe('current');
+      expect(standing(end, '2026-01-03T12:00:00Z', '2026-01-06T12:00:01Z')).toBe('past');
+      expect(standing(end, 'some day', '2026-01-03T12:00:00Z')).toBe('past');
+    }
   });
 
   it('that is past gives way to one from another CT that is not, though that was made before', () => {
@@ -302,30 +311,44 @@ describe('The rest of the chart', () => {
   });
 
   it.each<[string, unknown, unknown, string[], string | undefined]>([
-    ['both', [risk('r')], [observation('o')], ['RiskAssessment/r', 'Observation/o'], undefined],
+    ['both', [risk('r')], [observation('o')], ['Observation/o', 'RiskAssessment/r'], undefined],
     ['no RiskAssessments, because the EHR does not know them', 404, [observation('o')], ['Observation/o'], undefined],
-    [
-      'Observations beside RiskAssessments that were refused',
-      403,
-      [observation('o')],
-      ['Observation/o'],
-      'answered 403',
-    ],
     ['RiskAssessments beside Observations that were refused', [risk('r')], 403, ['RiskAssessment/r'], 'answered 403'],
     ['none, and Observations were refused', [], 403, [], 'answered 403'],
   ])('reads %s', async (_what, risks, observations, found, problem) => {
     const screen = await readFirstScreen(sessionOf(risks, observations), {});
-    expect(screen.chosen.all.map(({ forecast }) => forecast.reference).sort()).toEqual(found.sort());
+    expect(screen.chosen.all.map(({ forecast }) => forecast.reference).sort()).toEqual(found);
     if (problem === undefined) expect(screen.problem).toBeUndefined();
     else expect(screen.problem).toContain(problem);
   });
 
+  it('keeps the Observations of the look before where they cannot be read', async () => {
+    const { observations } = await readFirstScreen(sessionOf([], [observation('o')]), {});
+    const screen = await readFirstScreen(sessionOf([], 500), {}, observations);
+    expect(screen.chosen.shown?.reference).toBe('Observation/o');
+    expect(screen.problem).toContain('answered 500');
+  });
+
   it.each<[string, unknown, unknown, string]>([
-    ['what may be all there is was refused', 403, [], 'answered 403 for RiskAssessment'],
+    ['RiskAssessments were refused', 403, [observation('o')], 'answered 403 for RiskAssessment'],
     ['neither form can be read', 404, 403, 'answered 403 for Observation'],
     ['the EHR answers neither', 500, 500, 'answered 500 for RiskAssessment'],
   ])('is an error where %s', async (_what, risks, observations, words) => {
     await expect(readFirstScreen(sessionOf(risks, observations), {})).rejects.toThrow(words);
+  });
+
+  it('misses a filed forecast only in a chart that was read as a whole since, and not for ever', () => {
+    const createdAt = '2026-01-10T10:00:00Z';
+    const seenAt = Date.parse(createdAt) + 5_000;
+    const assessment = { createdAt, resources: { riskAssessment: 'RiskAssessment/r' } } as Assessment;
+    const work = { kind: 'filed', assessment, seenAt } as const;
+    const whole = { at: seenAt, isWhole: true };
+    expect(judgeFiled(work, ['RiskAssessment/r'], whole)).toBe('listed');
+    expect(judgeFiled(work, ['RiskAssessment/other'], whole)).toBe('absent');
+    expect(judgeFiled(work, [], { ...whole, at: seenAt - 1 })).toBe('not-known');
+    expect(judgeFiled(work, [], { ...whole, isWhole: false })).toBe('not-known');
+    const weekLater = seenAt + 7 * 86_400_000;
+    expect(judgeFiled({ ...work, seenAt: weekLater }, [], { at: weekLater, isWhole: true })).toBe('listed');
   });
 
   it('follows the newest work of this patient only', () => {

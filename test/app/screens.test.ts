@@ -1,6 +1,7 @@
 /** Every state of the app's screen, in Chromium, on the real service and its sandbox. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
+import { encode } from 'fast-png';
 import type { Browser, Route } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
@@ -18,6 +19,8 @@ import {
   violations,
 } from './support/app-browser.ts';
 import { fileInPlainForm } from './support/plain-chart.ts';
+
+const OTHER_PICTURE = Buffer.from(encode({ width: 2, height: 2, channels: 1, data: new Uint8Array(4) }));
 
 describeWith('Chromium', 'The screen of the app', () => {
   let service: ServiceProcess;
@@ -191,7 +194,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(await inspect(page, 'plain')).toEqual([]);
 
     // Other bytes than those that were filed may be of anyone.
-    const swapped = (route: Route): Promise<void> => route.fulfill({ contentType: 'image/png', body: 'other bytes' });
+    const swapped = (route: Route): Promise<void> => route.fulfill({ contentType: 'image/png', body: OTHER_PICTURE });
     await context.route('**/sandbox/fhir/Binary/**', swapped);
     await page.reload();
     await page.getByText('picture of both CTs could not be read').waitFor();

@@ -105,7 +105,9 @@ describe('A result', () => {
   });
 
   it('in a chart that keeps no RiskAssessment is shown while its Observation stands and its time lasts', async () => {
-    const observation = { resourceType: 'Observation', id: 'filed', code: {}, issued: '2026-11-12T10:00:00Z' } as const;
+    const subject = { reference: 'Patient/olga' };
+    const issued = '2026-11-12T10:00:00Z';
+    const observation = { resourceType: 'Observation', id: 'filed', code: {}, issued, subject } as const;
     const study = hospital.hospital.addStudy({
       patient: 'olga',
       story: async (assessment) => {
@@ -118,10 +120,14 @@ describe('A result', () => {
     const system = 'https://hemocast.example/fhir/CodeSystem/finding';
     const code = { coding: [{ system, code: 'forecast-window' }] };
     const component = [{ code, valuePeriod: { end: '2026-11-15T09:00:00Z' } }];
-    const cards = async (status: Observation['status'], now = '2026-11-15T08:00:00Z'): Promise<Card[]> => {
+    const cards = async (
+      status: Observation['status'],
+      now = '2026-11-15T08:00:00Z',
+      changes: Partial<Observation> = {},
+    ): Promise<Card[]> => {
       hospital.chart = async ({ resourceType }) => {
-        if (resourceType === 'Observation') return [{ ...observation, status, component }];
-        throw new UpstreamError('ehr-rejected', 'There is no RiskAssessment here.');
+        if (resourceType === 'Observation') return [{ ...observation, status, component, ...changes }];
+        throw new UpstreamError('ehr-search-refused', 'There is no RiskAssessment here.', { status: 404 });
       };
       const answer = await request(doorAt(now)).post('/cds-services/hemocast-patient').send(call).expect(200);
       return (answer.body as { cards: Card[] }).cards;
@@ -131,6 +137,10 @@ describe('A result', () => {
     expect(await cards('entered-in-error')).toEqual([]);
     expect(card.detail).toContain('Forecast until');
     expect(await cards('preliminary', '2026-11-15T10:00:00Z')).toEqual([]);
+    expect(await cards('preliminary', undefined, { subject: { reference: 'Patient/other' } })).toEqual([]);
+    const undated = { component: undefined };
+    expect(await cards('preliminary', '2026-11-15T09:59:59Z', undated)).toHaveLength(1);
+    expect(await cards('preliminary', '2026-11-15T10:00:01Z', undated)).toEqual([]); // 72 h after it was written
   });
 
   it('is taken back in our records as well', async () => {
@@ -178,6 +188,22 @@ describe('Time', () => {
     const prefetch = wholePrefetch(resources);
     expect(await view('fred', { prefetch }, doorAt('2026-11-15T07:00:00Z'))).toBe('not ready');
     expect(await view('fred', { prefetch }, doorAt('2026-11-15T09:00:00Z'))).toBe('silent');
+  });
+
+  it('is asked for in a chart that does not know what a RiskAssessment is', async () => {
+    const resources = [
+      thrombectomy('nadia', '2026-11-12T08:00:00Z'),
+      headCt('nadia-ct', 'nadia', '2026-11-12T09:00:00Z'),
+    ];
+    const prefetch = { ...wholePrefetch(resources), riskAssessments: undefined };
+    const answer = (status: number) => async (): Promise<never> => {
+      throw new UpstreamError('ehr-search-refused', 'No.', { status });
+    };
+    hospital.chart = answer(403);
+    const call = patientView('nadia', { prefetch });
+    await request(hospital.door).post('/cds-services/hemocast-patient').send(call).expect(412);
+    hospital.chart = answer(404);
+    expect(await view('nadia', { prefetch })).toBe('not ready');
   });
 });
 

@@ -213,9 +213,10 @@ function isWithdrawn({ status }: Forecast): boolean {
 
 const HOUR_MS = 3_600_000;
 
-/** As the cards hold it (api/cds/chart-forecasts.ts): a day ends where it ends last on earth; without an end, 72 h after it was made. */
+/** As the cards hold it (api/cds/chart-forecasts.ts): without an end, 72 h after it was made; without any time, always. */
 function hasEnded({ window, madeAt }: Forecast, now: Date): boolean {
-  if (window?.end === undefined) return timeOf(madeAt) + 72 * HOUR_MS < now.getTime();
-  const isDay = !window.end.includes('T');
-  return timeOf(window.end) + (isDay ? 36 * HOUR_MS : 0) < now.getTime();
+  const isDay = window?.end?.includes('T') === false;
+  const stated = timeOf(window?.end) + (isDay ? 36 * HOUR_MS : 0);
+  const end = Number.isNaN(stated) ? timeOf(madeAt) + 72 * HOUR_MS : stated;
+  return !(end >= now.getTime());
 }

@@ -24,6 +24,10 @@ export interface FirstScreen {
   readonly foreign: number;
   /** Why the chart may hold forecasts that are not among these, in words. */
   readonly problem: string | undefined;
+  /** The Observations among what was read: they stand in for a list that cannot be read at the next look. */
+  readonly observations: readonly unknown[];
+  /** When the reading began, ms. */
+  readonly readAt: number;
 }
 
 export interface Details {
@@ -39,55 +43,63 @@ export interface Details {
   readonly missing: readonly string[];
 }
 
-/** Throws with words for the user. */
+/**
+ * Throws with words for the user.
+ *
+ * @param earlier `observations` of the look before
+ */
 export async function readFirstScreen(
   { ehr, patientReference, windowEnds }: Pick<Session, 'ehr' | 'patientReference' | 'windowEnds'>,
   requested: Requested,
+  earlier: readonly unknown[] = [],
 ): Promise<FirstScreen> {
-  // Newest first: one that is written while the pages are read moves others to a later page and none past the end.
-  const [patientResource, { found, problem }] = await Promise.all([
-    ehr.read(patientReference),
-    readForecasts(ehr, patientReference),
-  ]);
   const now = new Date();
+  // Newest first: one that is written while the pages are read moves others to a later page and none past the end.
+  const [patientResource, { assessments, observations, problem }] = await Promise.all([
+    ehr.read(patientReference),
+    readForecasts(ehr, patientReference, earlier),
+  ]);
   const patient = toPatientSummary(patientResource, patientReference, now);
   if (patient === undefined)
     throw new Error('The EHR answered with another patient than the one the app was opened for.');
-  const read = found.map((resource) => toForecast(resource, patientReference));
+  const read = [...assessments, ...observations].map((resource) => toForecast(resource, patientReference));
   const forecasts = read.filter((entry): entry is Forecast => typeof entry === 'object');
   const foreign = read.filter((entry) => entry === 'foreign').length;
-  return { patient, chosen: chooseForecast(forecasts, requested, windowEnds ? now : undefined), foreign, problem };
+  const chosen = chooseForecast(forecasts, requested, windowEnds ? now : undefined);
+  return { patient, chosen, foreign, problem, observations, readAt: now.getTime() };
 }
 
 const FORECAST_CODE = encodeURIComponent(`${NAMESPACE}CodeSystem/finding|hemorrhage-forecast`);
-/** Longest wait for the form that few charts hold, ms. */
+/** Longest wait for the form that few charts hold, where the other one was read, ms. */
 const OBSERVATIONS_MS = 5_000;
 
-interface ForecastList {
-  readonly found: readonly unknown[];
-  /** Why there may be more, in words. */
-  readonly problem: string | undefined;
+interface ForecastLists extends Pick<FirstScreen, 'observations' | 'problem'> {
+  readonly assessments: readonly unknown[];
 }
 
 /**
  * Both forms in which a chart keeps forecasts. An EHR that does not know RiskAssessment answers 404 (http://hl7.org/fhir/R4/http.html)
- * and has Observations. Throws, with words for the user, where RiskAssessments that cannot be read may be all there is.
+ * and has Observations. Observations that cannot be read are told of; anything else that cannot be read is thrown.
  */
-async function readForecasts(ehr: EhrReader, patientReference: string): Promise<ForecastList> {
+async function readForecasts(
+  ehr: EhrReader,
+  patientReference: string,
+  earlier: readonly unknown[],
+): Promise<ForecastLists> {
   const search = `subject=${patientReference}&_sort=-date&_count=50`;
-  const [assessments, observations] = await Promise.allSettled([
-    ehr.search(`RiskAssessment?${search}`),
-    within(OBSERVATIONS_MS, ehr.search(`Observation?code=${FORECAST_CODE}&${search}`), 'Observation'),
-  ]);
-  const known = observations.status === 'fulfilled' ? observations.value : [];
-  if (assessments.status === 'fulfilled') {
-    const problem = observations.status === 'rejected' ? wordsOf(observations.reason) : undefined;
-    return { found: [...assessments.value, ...known], problem };
+  const reading = ehr.search(`Observation?code=${FORECAST_CODE}&${search}`);
+  reading.catch(() => undefined); // it may fail before anyone waits for it
+  try {
+    const assessments = await ehr.search(`RiskAssessment?${search}`);
+    try {
+      return { assessments, observations: await within(OBSERVATIONS_MS, reading, 'Observation'), problem: undefined };
+    } catch (error) {
+      return { assessments, observations: earlier, problem: wordsOf(error) };
+    }
+  } catch (error) {
+    if ((error as { status?: number }).status !== 404) throw error;
+    return { assessments: [], observations: await reading, problem: undefined };
   }
-  const isUnknownType = (assessments.reason as { status?: number }).status === 404;
-  if (isUnknownType && observations.status === 'fulfilled') return { found: known, problem: undefined };
-  if (known.length === 0) throw isUnknownType ? (observations as PromiseRejectedResult).reason : assessments.reason;
-  return { found: known, problem: wordsOf(assessments.reason) };
 }
 
 async function within<T>(ms: number, reading: Promise<T>, what: string): Promise<T> {

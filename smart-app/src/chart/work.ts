@@ -9,8 +9,10 @@ export type Work =
   /** It does not answer at present. */
   | { readonly kind: 'silent' }
   | { readonly kind: 'idle' }
-  /** 'kept': completed in shadow operation, so that the chart never holds it. 'filed': the chart should. */
-  | { readonly kind: 'open' | 'refused' | 'failed' | 'kept' | 'filed'; readonly assessment: Assessment };
+  /** 'kept': completed in shadow operation, so that the chart never holds it. */
+  | { readonly kind: 'open' | 'refused' | 'failed' | 'kept'; readonly assessment: Assessment }
+  /** Completed: what is read of the chart from `seenAt` (ms) on should hold it. */
+  | { readonly kind: 'filed'; readonly assessment: Assessment; readonly seenAt: number };
 
 /** The newest assessment decides, of `studyReference` where given; cancelled ones are as if they had never been asked for. */
 export function toWork(items: readonly Assessment[], patientReference: string, studyReference?: string): Work {
@@ -22,10 +24,26 @@ export function toWork(items: readonly Assessment[], patientReference: string, s
   if (newest.status === 'completed') {
     const isKept = newest.flags.some(({ code }) => code === 'shadow-operation');
     if (isKept) return { kind: 'kept', assessment: newest };
-    return newest.withdrawal === null ? { kind: 'filed', assessment: newest } : { kind: 'idle' };
+    return newest.withdrawal === null ? { kind: 'filed', assessment: newest, seenAt: Date.now() } : { kind: 'idle' };
   }
   if (newest.status === 'refused' || newest.status === 'failed') return { kind: newest.status, assessment: newest };
   return { kind: 'open', assessment: newest };
+}
+
+/** A forecast is about 72 h, from a CT that may be 72 h old: nobody misses one that was filed before. */
+const LONGEST_WINDOW_MS = 2 * 72 * 3_600_000;
+
+/** Whether the chart that was read holds what was filed: not known where the reading began before, or is not whole. */
+export type Filed = 'listed' | 'not-known' | 'absent';
+
+export function judgeFiled(
+  { assessment, seenAt }: Extract<Work, { kind: 'filed' }>,
+  references: readonly string[],
+  read: { readonly at: number; readonly isWhole: boolean },
+): Filed {
+  const isOld = Date.parse(assessment.createdAt) < seenAt - LONGEST_WINDOW_MS;
+  if (isOld || references.includes(assessment.resources?.riskAssessment ?? '')) return 'listed';
+  return read.isWhole && read.at >= seenAt ? 'absent' : 'not-known';
 }
 
 const STAGES: Readonly<Record<string, string>> = {

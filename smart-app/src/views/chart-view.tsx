@@ -13,6 +13,7 @@ import {
 } from '../chart/read-chart.ts';
 import type { Details, FirstScreen } from '../chart/read-chart.ts';
 import type { StudyList } from '../chart/studies.ts';
+import { judgeFiled } from '../chart/work.ts';
 import type { Work } from '../chart/work.ts';
 import type { Session } from '../session/launched.ts';
 import { Banner } from './banner.tsx';
@@ -50,20 +51,20 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
 
   const lastShown = useRef<string>(undefined);
   const lastRead = useRef(0);
+  const lastObservations = useRef<readonly unknown[]>([]);
   const readScreen = useCallback(async (): Promise<void> => {
     // An answer that comes after a later one is not shown over it.
     const turn = ++lastRead.current;
     try {
-      const { chosen, ...read } = await readFirstScreen(session, {
-        riskAssessment: requested,
-        imagingStudy: followed,
-      });
+      const wish = { riskAssessment: requested, imagingStudy: followed };
+      const { chosen, ...read } = await readFirstScreen(session, wish, lastObservations.current);
       // What is taken back while someone looks at it is struck through before their eyes; it does not just vanish.
       const forecasts = chosen.all.map(({ forecast }) => forecast);
       const kept =
         chosen.shown === undefined ? chooseForecast(forecasts, { riskAssessment: lastShown.current }) : chosen;
       if (turn !== lastRead.current) return;
       lastShown.current = kept.shown?.reference;
+      lastObservations.current = read.observations;
       setScreen({ ...read, chosen: kept });
       setFailure(undefined);
     } catch (error) {
@@ -100,17 +101,14 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   useLooks(readChart, CHART_MS);
 
   const kind = work?.kind;
-  const filedId = work?.kind === 'filed' ? work.assessment.id : undefined;
   const readWorkNow = useCallback(
     async (isOver: () => boolean): Promise<void> => {
       const found = await readWork(session, followed);
-      // What was filed since the last look is on the screen before the work that led to it is gone from there.
-      const isNews = kind !== undefined && found.kind === 'filed' && found.assessment.id !== filedId;
-      if (isNews || (kind === 'open' && found.kind !== 'open')) await readChart();
+      if (kind === 'open' && found.kind !== 'open') await readChart(); // first: what was filed is there
       if (isOver()) return; // of a CT that is followed no longer
-      setWork(found);
+      setWork((before) => (isSameFiled(before, found) ? before : found));
     },
-    [session, followed, kind, filedId, readChart],
+    [session, followed, kind, readChart],
   );
   useEffect(() => {
     let gone = false;
@@ -129,9 +127,20 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
       setAsking({ pending: false, problem: wordsOf(error) });
     }
     const found = await readWork(session, study);
-    if (found.kind === 'filed') await readScreen();
     setWork(found);
   };
+
+  const filed =
+    work?.kind === 'filed' && screen !== undefined
+      ? judgeFiled(
+          work,
+          screen.chosen.all.map((one) => one.forecast.reference),
+          { at: screen.readAt, isWhole: screen.problem === undefined && failure === undefined },
+        )
+      : undefined;
+  useEffect(() => {
+    if (filed === 'not-known') void readChart();
+  }, [filed, readChart]);
 
   const open = (chosen: Forecast): void => setRequested(chosen.reference);
   const study = list.studies?.find(({ reference }) => reference === forecast?.studyReference);
@@ -188,6 +197,8 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           <WorkNotice
             work={work}
             chosen={screen.chosen}
+            filed={filed}
+            isWhole={screen.problem === undefined}
             list={list}
             wanted={followed}
             asking={asking}
@@ -243,6 +254,10 @@ function useLooks(look: (isOver: () => boolean) => Promise<void>, everyMs: numbe
 function judgeAgain({ all, shown }: ChosenForecast, windowEnds: boolean): ChosenForecast {
   const forecasts = all.map(({ forecast }) => forecast);
   return chooseForecast(forecasts, { riskAssessment: shown?.reference }, windowEnds ? new Date() : undefined);
+}
+
+function isSameFiled(before: Work | undefined, found: Work): boolean {
+  return before?.kind === 'filed' && found.kind === 'filed' && before.assessment.id === found.assessment.id;
 }
 
 /** For tests and support: which of the screen's states this is. */

@@ -6,12 +6,16 @@ import type { ChosenForecast, Forecast, Standing } from '../chart/forecast.ts';
 import { newerThan } from '../chart/studies.ts';
 import type { Study, StudyList } from '../chart/studies.ts';
 import { nextStep, stageText, usualText } from '../chart/work.ts';
-import type { Work } from '../chart/work.ts';
+import type { Filed, Work } from '../chart/work.ts';
 
 export interface WorkNoticeProps {
   readonly work: Work | undefined;
   /** What the chart holds. */
   readonly chosen: ChosenForecast;
+  /** Whether that is all of it. */
+  readonly isWhole: boolean;
+  /** Of work that was filed. */
+  readonly filed: Filed | undefined;
   readonly list: StudyList;
   /** The CT that the card, or the user, asked for. */
   readonly wanted: string | undefined;
@@ -21,7 +25,7 @@ export interface WorkNoticeProps {
   readonly usualMs: number | null;
 }
 
-export function WorkNotice({ work, chosen, usualMs, ...offer }: WorkNoticeProps): ReactNode {
+export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: WorkNoticeProps): ReactNode {
   const hasForecast = chosen.current !== undefined;
   if (work === undefined)
     return hasForecast ? null : (
@@ -92,16 +96,27 @@ export function WorkNotice({ work, chosen, usualMs, ...offer }: WorkNoticeProps)
         </section>
       );
     case 'filed': {
-      const reference = work.assessment.resources?.riskAssessment;
-      if (chosen.all.some(({ forecast }) => forecast.reference === reference)) break;
+      if (filed === 'listed') break;
+      if (filed === 'not-known') {
+        return hasForecast ? null : (
+          <p className="panel notice" role="status">
+            A forecast was filed; looking for it in the chart …
+          </p>
+        );
+      }
+      const { imagingStudy, resources } = work.assessment;
+      const others = offer.list.studies?.filter(({ reference }) => reference !== imagingStudy);
       return (
         <section className="panel notice warning" aria-labelledby="work-heading">
           <h2 id="work-heading">A forecast was filed that the app does not find</h2>
           <p>
-            The service wrote {reference ?? 'it'} into the chart, and the EHR does not list it: it was removed there, or
-            is not open to you. Ask its administrator.
+            The service wrote {resources?.riskAssessment ?? 'it'} into the chart, and the EHR does not list it: it was
+            removed there, or is not open to you. Ask its administrator.
           </p>
-          <p>{studyText(offer.list.studies, work.assessment.imagingStudy)}</p>
+          <p>{studyText(offer.list.studies, imagingStudy)}</p>
+          {!hasForecast && others !== undefined && others.length > 0 && (
+            <OfferCt {...offer} list={{ ...offer.list, studies: others }} />
+          )}
         </section>
       );
     }
@@ -109,7 +124,13 @@ export function WorkNotice({ work, chosen, usualMs, ...offer }: WorkNoticeProps)
   if (hasForecast) return null;
   return (
     <section className="panel notice" aria-labelledby="work-heading">
-      <h2 id="work-heading">{chosen.shown === undefined ? 'No assessment yet' : 'No current assessment'}</h2>
+      <h2 id="work-heading">
+        {!isWhole
+          ? 'Whether there is an assessment is not known'
+          : chosen.shown === undefined
+            ? 'No assessment yet'
+            : 'No current assessment'}
+      </h2>
       {work.kind === 'unknown' ? (
         <p>You cannot ask for one from here: your EHR has not given the app that right.</p>
       ) : (
@@ -134,7 +155,7 @@ function OfferCt({
   list: { studies, problem },
   wanted,
   ...ask
-}: Omit<WorkNoticeProps, 'work' | 'chosen' | 'usualMs'>): ReactNode {
+}: Omit<WorkNoticeProps, 'work' | 'chosen' | 'isWhole' | 'filed' | 'usualMs'>): ReactNode {
   const [chosen, setChosen] = useState<string>();
   if (studies === undefined) {
     return problem === undefined ? (

@@ -12,7 +12,7 @@ interface Props {
   readonly session: Session;
   readonly forecast: Forecast;
   readonly details: Details | undefined;
-  /** Whether the forecast is current: the picture of both CTs has the number in its pixels, and no line goes through it there. */
+  /** Whether the forecast is current and as it was filed: the picture of both CTs has the number in its pixels. */
   readonly counts: boolean;
 }
 
@@ -29,7 +29,7 @@ export function ViewerPanel({ session, forecast, details, counts }: Props): Reac
           <p className="viewer-note">
             {details.comparison === undefined
               ? 'The chart holds no generated follow-up CT for this assessment. The forecast does not need it.'
-              : 'The picture of both CTs has the number in it, which no longer counts.'}
+              : 'The picture of both CTs is not shown: the number in it is not that of the assessment as it stands.'}
           </p>
         ) : (
           <Guard>
