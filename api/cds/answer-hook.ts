@@ -108,16 +108,24 @@ async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookPart
   const patientReference = `Patient/${patientId}`;
   const assessments = isOwnEhr ? (await parts.records.list({ patientReference, limit: ASSESSMENTS_READ })).items : [];
 
-  const search = async (resourceType: ChartSearch['resourceType'], parameters: ChartSearch['parameters']) => {
+  /** Undefined where it could not be had. `mayBeUnknown`: an EHR that does not know the type holds none of it. */
+  const search = async (
+    resourceType: ChartSearch['resourceType'],
+    parameters: ChartSearch['parameters'],
+    mayBeUnknown = false,
+  ) => {
     try {
       return await parts.searchChart({ resourceType, parameters }, { ...call, isOwnEhr }, signal);
     } catch (error) {
       if (!(error instanceof HemocastError)) throw error;
-      // An EHR that does not know the type holds none of it: the forecast is an Observation there.
-      const isUnknownType = error.code === 'ehr-search-refused' && error.details?.status === 404;
-      return isUnknownType && resourceType === 'RiskAssessment' ? [] : undefined;
+      const { status, page } = error.details ?? {};
+      return mayBeUnknown && error.code === 'ehr-search-refused' && status === 404 && page === 0 ? [] : undefined;
     }
   };
+  const areFiledAs = (type: string) =>
+    assessments.filter(({ resources }) => resources?.riskAssessment.startsWith(`${type}/`));
+  const holdsRiskAssessments = areFiledAs('RiskAssessment').length > 0;
+
   /** Prefetch first, our own query second; `mayAsk` false = what was sent has to do. */
   const read = async <K extends 'RiskAssessment' | 'ImagingStudy' | 'Procedure'>(
     key: PrefetchKey,
@@ -127,8 +135,11 @@ async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookPart
   ) => {
     const sent = readPrefetch(prefetch, key, resourceType);
     if (sent.state === 'known') return { resources: sent.resources, isWhole: true };
+    const mayBeUnknown = resourceType === 'RiskAssessment' && sent.state === 'missing' && !holdsRiskAssessments;
     const found =
-      mayAsk && sent.state !== 'refused' ? await search(resourceType, { patient: patientId, ...more }) : undefined;
+      mayAsk && sent.state !== 'refused'
+        ? await search(resourceType, { patient: patientId, ...more }, mayBeUnknown)
+        : undefined;
     if (found !== undefined) return { resources: found as typeof sent.resources, isWhole: true };
     return sent.state === 'partial' ? { resources: sent.resources, isWhole: false } : undefined;
   };
@@ -137,15 +148,18 @@ async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookPart
   const hasResult = assessments.some(({ status }) => status === 'completed');
   const isUnderWay = newest !== undefined && !hasResult && ['created', 'active'].includes(newest.status);
   const isNew = newest === undefined;
-  const [filed, studies, procedures] = await Promise.all([
+  const [riskAssessments, studies, procedures] = await Promise.all([
     read('riskAssessments', 'RiskAssessment', {}, !isUnderWay),
     read('imagingStudies', 'ImagingStudy', { modality: 'CT' }, isNew),
     read('procedures', 'Procedure', { status: 'completed' }, isNew),
   ]);
 
-  const degraded = assessments.filter(({ resources }) => resources?.riskAssessment.startsWith('Observation/'));
+  const degraded = areFiledAs('Observation');
   const ids = degraded.map(({ resources }) => resources!.riskAssessment.slice('Observation/'.length));
   const observations = ids.length === 0 ? [] : await search('Observation', { _id: ids.join(',') });
+  // Where every result is an Observation, it is not RiskAssessments that tell whether they stand.
+  const filed =
+    riskAssessments ?? (degraded.length > 0 && !holdsRiskAssessments ? { resources: [], isWhole: true } : undefined);
   const now = parts.now();
   const ofPatient = (reference: string | undefined): boolean => isPatient(reference, patientId);
   const eligible =

@@ -70,10 +70,14 @@ function ownResult(
 ): PatientState | undefined {
   const forecast = toForecast(assessment);
   if (forecast === null) return undefined;
-  const place = inChart.findIndex(({ reference }) => reference === forecast.reference);
-  if (place > 0) return chartResult(inChart, evidence); // another process of ours has written since
+  // Of our own results the records know which is the newest; only one that they do not know pushes it aside.
+  const others = inChart.filter(
+    ({ reference }) => !reference.startsWith('Observation/') || reference === forecast.reference,
+  );
+  const place = others.findIndex(({ reference }) => reference === forecast.reference);
+  if (place > 0) return chartResult(others, evidence); // another process of ours has written since
   if (place < 0) return evidence.chart === null || !evidence.chartIsWhole ? { kind: 'unknown' } : undefined;
-  const [filed] = inChart;
+  const [filed] = others;
   if (!filed.isCurrent) return undefined;
   if (evidence.windowEnds && windowHasEnded(filed, evidence.now)) return NONE;
   return { kind: 'result', forecast, windowEnd: filed.windowEnd };

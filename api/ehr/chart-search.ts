@@ -43,7 +43,7 @@ export async function searchChart(
   for (let page = 0; next !== undefined; page++) {
     if (page === MOST_PAGES)
       throw new UpstreamError('ehr-search-too-long', 'The search has more pages than a hook reads.');
-    const bundle: Bundle = await readBundle(await get(`${baseUrl}${next}`));
+    const bundle: Bundle = await readBundle(await get(`${baseUrl}${next}`), page);
     for (const { resource, search } of bundle.entry ?? []) {
       if (resource?.resourceType === resourceType && (search?.mode ?? 'match') === 'match') found.push(resource);
     }
@@ -52,11 +52,12 @@ export async function searchChart(
   return found;
 }
 
-async function readBundle(response: Response): Promise<Bundle> {
+async function readBundle(response: Response, page: number): Promise<Bundle> {
   if (!response.ok) {
     await response.body?.cancel();
     throw new UpstreamError('ehr-search-refused', 'The EHR did not answer the search of a hook.', {
       status: response.status,
+      page,
     });
   }
   const text = await response.text();

@@ -322,11 +322,16 @@ describe('The rest of the chart', () => {
     else expect(screen.problem).toContain(problem);
   });
 
-  it('keeps the Observations of the look before where they cannot be read', async () => {
-    const { observations } = await readFirstScreen(sessionOf([], [observation('o')]), {});
-    const screen = await readFirstScreen(sessionOf([], 500), {}, observations);
+  it('keeps the Observations of the look before where they cannot be read, and says that they are old', async () => {
+    const before = await readFirstScreen(sessionOf([], [observation('o')]), {});
+    const screen = await readFirstScreen(sessionOf([], 500), {}, before);
     expect(screen.chosen.shown?.reference).toBe('Observation/o');
-    expect(screen.problem).toContain('answered 500');
+    expect(screen.problem).toMatch(/answered 500.*read earlier/);
+  });
+
+  it('takes no EHR that held RiskAssessments for one that does not know them', async () => {
+    const before = await readFirstScreen(sessionOf([risk('r')], []), {});
+    await expect(readFirstScreen(sessionOf(404, []), {}, before)).rejects.toThrow('answered 404 for RiskAssessment');
   });
 
   it.each<[string, unknown, unknown, string]>([

@@ -90,6 +90,15 @@ describe('A result', () => {
     expect(await view('ada', { prefetch: both({ status: 'entered-in-error' }) })).toBe('silent');
   });
 
+  it('is not known where an EHR that holds it answers that it knows no such thing', async () => {
+    await hospital.assessedPatient('tove');
+    hospital.chart = async () => {
+      throw new UpstreamError('ehr-search-refused', 'Not found.', { status: 404, page: 0 });
+    };
+    const call = patientView('tove', { prefetch: { ...wholePrefetch(), riskAssessments: undefined } });
+    await request(hospital.door).post('/cds-services/hemocast-patient').send(call).expect(412);
+  });
+
   it('is shown from the chart alone where our records know nothing of it', async () => {
     const filed = filedForecast({ id: 'r1', study: 'ImagingStudy/s1', patient: 'carol' });
     expect(await view('carol', { prefetch: wholePrefetch([filed]) })).toBe('71 % (high)');
@@ -127,12 +136,19 @@ describe('A result', () => {
     ): Promise<Card[]> => {
       hospital.chart = async ({ resourceType }) => {
         if (resourceType === 'Observation') return [{ ...observation, status, component, ...changes }];
-        throw new UpstreamError('ehr-search-refused', 'There is no RiskAssessment here.', { status: 404 });
+        throw new UpstreamError('ehr-search-refused', 'There is no RiskAssessment here.', { status: 404, page: 0 });
       };
       const answer = await request(doorAt(now)).post('/cds-services/hemocast-patient').send(call).expect(200);
       return (answer.body as { cards: Card[] }).cards;
     };
+    const refusing = { resourceType: 'OperationOutcome', issue: [] };
+    const told = patientView('olga', { prefetch: { ...wholePrefetch(), riskAssessments: refusing } });
     const [card] = await cards('preliminary');
+    expect(
+      (await request(doorAt('2026-11-15T08:00:00Z')).post('/cds-services/hemocast-patient').send(told)).body,
+    ).toEqual({
+      cards: [expect.objectContaining({ summary: card.summary })],
+    });
     expect(JSON.parse(card.links[0].appContext)).toEqual({ riskAssessment: 'Observation/filed', imagingStudy: study });
     expect(await cards('entered-in-error')).toEqual([]);
     expect(card.detail).toContain('Forecast until');
@@ -197,7 +213,7 @@ describe('Time', () => {
     ];
     const prefetch = { ...wholePrefetch(resources), riskAssessments: undefined };
     const answer = (status: number) => async (): Promise<never> => {
-      throw new UpstreamError('ehr-search-refused', 'No.', { status });
+      throw new UpstreamError('ehr-search-refused', 'No.', { status, page: 0 });
     };
     hospital.chart = answer(403);
     const call = patientView('nadia', { prefetch });

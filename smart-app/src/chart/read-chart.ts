@@ -46,12 +46,12 @@ export interface Details {
 /**
  * Throws with words for the user.
  *
- * @param earlier `observations` of the look before
+ * @param earlier the look before: what it found is not gone because a list cannot be read
  */
 export async function readFirstScreen(
   { ehr, patientReference, windowEnds }: Pick<Session, 'ehr' | 'patientReference' | 'windowEnds'>,
   requested: Requested,
-  earlier: readonly unknown[] = [],
+  earlier?: FirstScreen,
 ): Promise<FirstScreen> {
   const now = new Date();
   // Newest first: one that is written while the pages are read moves others to a later page and none past the end.
@@ -84,7 +84,7 @@ interface ForecastLists extends Pick<FirstScreen, 'observations' | 'problem'> {
 async function readForecasts(
   ehr: EhrReader,
   patientReference: string,
-  earlier: readonly unknown[],
+  earlier: FirstScreen | undefined,
 ): Promise<ForecastLists> {
   const search = `subject=${patientReference}&_sort=-date&_count=50`;
   const reading = ehr.search(`Observation?code=${FORECAST_CODE}&${search}`);
@@ -94,10 +94,13 @@ async function readForecasts(
     try {
       return { assessments, observations: await within(OBSERVATIONS_MS, reading, 'Observation'), problem: undefined };
     } catch (error) {
-      return { assessments, observations: earlier, problem: wordsOf(error) };
+      const observations = earlier?.observations ?? [];
+      const old = observations.length > 0 ? ' What is shown of it was read earlier.' : '';
+      return { assessments, observations, problem: wordsOf(error) + old };
     }
   } catch (error) {
-    if ((error as { status?: number }).status !== 404) throw error;
+    const isKnownType = earlier?.chosen.all.some(({ forecast }) => forecast.reference.startsWith('RiskAssessment/'));
+    if ((error as { status?: number }).status !== 404 || isKnownType) throw error;
     return { assessments: [], observations: await reading, problem: undefined };
   }
 }

@@ -63,7 +63,10 @@ export function createEhrReader(baseUrl: string, headers: () => Record<string, s
       let next: string | undefined = path;
       for (let page = 0; next !== undefined; page++) {
         if (page === MOST_PAGES) throw new Error(`The EHR’s list of ${what} does not end; it was not read to its end.`);
-        const bundle = (await (await get(next, FHIR_JSON, what)).json()) as Bundle | null;
+        const response = await get(next, FHIR_JSON, what).catch((error: Error) => {
+          throw page === 0 ? error : new Error(`${error.message} Its list was not read to its end.`);
+        });
+        const bundle = (await response.json()) as Bundle | null;
         if (bundle?.resourceType !== 'Bundle') throw new Error(`The EHR answered with no list of ${what}.`);
         for (const { resource } of bundle.entry ?? []) resources.push(resource);
         next = nextPage(bundle, baseUrl);

@@ -51,21 +51,22 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
 
   const lastShown = useRef<string>(undefined);
   const lastRead = useRef(0);
-  const lastObservations = useRef<readonly unknown[]>([]);
+  const lastScreen = useRef<FirstScreen>(undefined);
   const readScreen = useCallback(async (): Promise<void> => {
     // An answer that comes after a later one is not shown over it.
     const turn = ++lastRead.current;
     try {
       const wish = { riskAssessment: requested, imagingStudy: followed };
-      const { chosen, ...read } = await readFirstScreen(session, wish, lastObservations.current);
+      const read = await readFirstScreen(session, wish, lastScreen.current);
       // What is taken back while someone looks at it is struck through before their eyes; it does not just vanish.
+      const { chosen } = read;
       const forecasts = chosen.all.map(({ forecast }) => forecast);
       const kept =
         chosen.shown === undefined ? chooseForecast(forecasts, { riskAssessment: lastShown.current }) : chosen;
       if (turn !== lastRead.current) return;
       lastShown.current = kept.shown?.reference;
-      lastObservations.current = read.observations;
-      setScreen({ ...read, chosen: kept });
+      lastScreen.current = { ...read, chosen: kept };
+      setScreen(lastScreen.current);
       setFailure(undefined);
     } catch (error) {
       if (turn !== lastRead.current) return;
@@ -130,12 +131,14 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
     setWork(found);
   };
 
+  const isObservation =
+    work?.kind === 'filed' && work.assessment.resources?.riskAssessment.startsWith('Observation/') === true;
   const filed =
     work?.kind === 'filed' && screen !== undefined
       ? judgeFiled(
           work,
           screen.chosen.all.map((one) => one.forecast.reference),
-          { at: screen.readAt, isWhole: screen.problem === undefined && failure === undefined },
+          { at: screen.readAt, isWhole: failure === undefined && (screen.problem === undefined || !isObservation) },
         )
       : undefined;
   useEffect(() => {
