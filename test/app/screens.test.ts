@@ -176,6 +176,21 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
+  it('does not say that there is none where the EHR gives only one of the two lists', async () => {
+    const { page, context, close } = await openApp(browser, service, 'novak-petra');
+    await context.route('**/sandbox/fhir/Observation?**', (route) => route.fulfill({ status: 403, json: {} }));
+    await page.reload();
+    await stateOf(page, 'none-idle');
+    const text = await page.locator('main').innerText();
+    expect(text).toContain(
+      'The EHR answered 403 for Observation. Whether the chart holds another forecast is not known.',
+    );
+    expect(text).toContain('Whether there is an assessment is not known');
+    expect(text).not.toContain('No assessment yet');
+    expect(await inspect(page, 'list-unread')).toEqual([]);
+    await close();
+  });
+
   it('shows the forecast and both CTs of an EHR that keeps neither RiskAssessment nor Media', async () => {
     await fileInPlainForm(service, 'novak-petra', 'lindqvist-maja');
     const { page, context, close } = await openApp(browser, service, 'novak-petra');
