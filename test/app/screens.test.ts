@@ -328,6 +328,24 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
+  it('warns at once where the CT under a forecast was withdrawn, before the service has taken the forecast back', async () => {
+    const { page, context, close } = await openApp(browser, service, 'lindqvist-maja');
+    const warning = page.getByText('does not list the CT that the forecast below rests on');
+    await stateOf(page, 'current');
+    await viewerReady(page);
+    expect(await warning.count()).toBe(0);
+    await context.route('**/sandbox/fhir/ImagingStudy?**', async (route) => {
+      const response = await route.fetch();
+      const bundle = (await response.json()) as { entry: { resource: { status: string } }[] };
+      for (const { resource } of bundle.entry) resource.status = 'entered-in-error';
+      await route.fulfill({ response, json: bundle });
+    });
+    await lookAgain(page);
+    await warning.waitFor();
+    expect(await inspect(page, 'study-withdrawn')).toEqual([]);
+    await close();
+  });
+
   it('shows the number also where the chart holds no generated image', async () => {
     const { page, close, context } = await openApp(browser, service, 'lindqvist-maja');
     await context.route('**/sandbox/fhir/Media/**', (route) => route.fulfill({ status: 404, json: {} }));

@@ -9,8 +9,8 @@ import { toPatientSummary } from './patient.ts';
 import type { PatientSummary } from './patient.ts';
 import { toCardText, toComparison, toGeneratedImage, toModelName, toOrigin, toWithdrawnAt } from './provenance.ts';
 import type { Comparison, GeneratedImage, ModelName, Origin } from './provenance.ts';
-import { toStudies } from './studies.ts';
-import type { Study } from './studies.ts';
+import { toStandingReferences, toStudies } from './studies.ts';
+import type { StudyList } from './studies.ts';
 import { toWork } from './work.ts';
 import type { Assessment, Work } from './work.ts';
 import type { components } from '../../../api/generated/openapi.d.ts';
@@ -154,8 +154,9 @@ export async function readDetails(ehr: EhrReader, patientReference: string, fore
 export async function readStudies({
   ehr,
   patientReference,
-}: Pick<Session, 'ehr' | 'patientReference'>): Promise<readonly Study[]> {
-  return toStudies(await ehr.search(`ImagingStudy?subject=${patientReference}&_count=50`), patientReference);
+}: Pick<Session, 'ehr' | 'patientReference'>): Promise<Pick<StudyList, 'studies' | 'standing'>> {
+  const found = await ehr.search(`ImagingStudy?subject=${patientReference}&_count=50`);
+  return { studies: toStudies(found, patientReference), standing: toStandingReferences(found, patientReference) };
 }
 
 /**

@@ -14,15 +14,26 @@ export interface Study {
 /** The patient's studies as last read. */
 export interface StudyList {
   readonly studies: readonly Study[] | undefined;
+  /** Every imaging study of the patient that was not taken back, CT or not coded as one. */
+  readonly standing: readonly string[] | undefined;
   /** Why they could not be read now, in words; `studies` are then those of an earlier look, or unknown. */
   readonly problem: string | undefined;
 }
 
-export function toStudies(values: readonly unknown[], patientReference: string): readonly Study[] {
+export function toStandingReferences(values: readonly unknown[], patientReference: string): readonly string[] {
+  return standingOf(values, patientReference).map(({ id }) => `ImagingStudy/${id}`);
+}
+
+function standingOf(values: readonly unknown[], patientReference: string): readonly ImagingStudy[] {
   return values
     .filter((value) => isResource<ImagingStudy>(value, 'ImagingStudy'))
     .filter((study) => localReference(study.subject?.reference) === patientReference)
-    .filter((study) => !['entered-in-error', 'cancelled'].includes(study.status ?? '') && isCt(study))
+    .filter((study) => !['entered-in-error', 'cancelled'].includes(study.status ?? ''));
+}
+
+export function toStudies(values: readonly unknown[], patientReference: string): readonly Study[] {
+  return standingOf(values, patientReference)
+    .filter(isCt)
     .map((study) => ({
       reference: `ImagingStudy/${study.id}`,
       startedAt: textOf(study.started),

@@ -38,7 +38,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   const [screen, setScreen] = useState<FirstScreen>();
   const [failure, setFailure] = useState<string>();
   const [details, setDetails] = useState<Details & { of: string }>();
-  const [list, setList] = useState<StudyList>({ studies: undefined, problem: undefined });
+  const [list, setList] = useState<StudyList>({ studies: undefined, standing: undefined, problem: undefined });
   const [work, setWork] = useState<Work>();
   const [asking, setAsking] = useState<{ pending: boolean; problem: string | undefined }>({
     pending: false,
@@ -77,9 +77,9 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   }, [session, requested, followed]);
   const readList = useCallback(async (): Promise<void> => {
     try {
-      setList({ studies: await readStudies(session), problem: undefined });
+      setList({ ...(await readStudies(session)), problem: undefined });
     } catch (error) {
-      setList(({ studies }) => ({ studies, problem: wordsOf(error) }));
+      setList((before) => ({ ...before, problem: wordsOf(error) }));
     }
   }, [session]);
   useEffect(() => void readScreen(), [readScreen]);

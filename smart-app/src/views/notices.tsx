@@ -275,7 +275,7 @@ export function StandingNotice({
   );
 }
 
-/** Whether the forecast rests on the newest CT, where that is not so or not known. */
+/** Whether the forecast rests on a CT that stands, and on the newest one, where that is not so or not known. */
 export function NewerStudyNotice({
   forecast,
   list,
@@ -283,6 +283,14 @@ export function NewerStudyNotice({
   readonly forecast: Forecast;
   readonly list: StudyList;
 }): ReactNode {
+  if (list.standing?.includes(forecast.studyReference ?? '') === false) {
+    return (
+      <p className="panel notice warning" role="alert">
+        The chart does not list the CT that the forecast below rests on: it may have been withdrawn, or filed under
+        another patient. Do not use the number before you know.
+      </p>
+    );
+  }
   const newer = newerThan(list.studies ?? [], forecast.studyReference);
   if (newer !== undefined) {
     return (
