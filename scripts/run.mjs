@@ -11,8 +11,8 @@ import { appIsStale } from './smart-app.mjs';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const [task, ...args] = process.argv.slice(2);
 const quiet = ['--disable-warning=ExperimentalWarning'];
-/** Twice Node's own size, MiB: what requests leave behind is collected half as often (docs/performance.md). */
-const youngSpace = '--max-semi-space-size=32';
+/** MiB; half of what Node lets them grow to. What it is worth: docs/performance.md. */
+const semiSpaces = '--max-semi-space-size=32';
 
 installDependencies();
 const node = findNode();
@@ -22,7 +22,7 @@ const env = { ...process.env, PATH: [...binaries, process.env.PATH].join(':') };
 switch (task) {
   case 'start':
     buildSmartApp();
-    exit(await run(node, [...quiet, youngSpace, join(root, 'api/main.ts'), ...args]));
+    exit(await run(node, [...quiet, semiSpaces, join(root, 'api/main.ts'), ...args]));
     break;
   case 'predict':
     exit(await run(node, [...quiet, join(root, 'api/cli.ts'), 'predict', ...args], process.env.INIT_CWD));

@@ -60,6 +60,13 @@ describe('A forecast read back from the chart', () => {
     expect(toForecast(toObservation(plain, 'side'), patientReference)).toBeUndefined();
   });
 
+  it('knows that its CT is filed under a record that was merged into this patient’s', () => {
+    const study = { ...written.report.study, mergedPatientReferences: ['Patient/before'] };
+    const merged = toRiskAssessment({ ...written, report: { ...written.report, study } });
+    expect((toForecast(merged, patientReference) as Forecast).isOfMergedRecord).toBe(true);
+    expect((toForecast(resource, patientReference) as Forecast).isOfMergedRecord).toBe(false);
+  });
+
   it('is read back as superseding the one it supersedes', () => {
     const revised = toRiskAssessment({
       ...written,

@@ -6,6 +6,8 @@ import type { Observation, RiskAssessment } from '@medplum/fhirtypes';
 import type { AssessmentOutcome } from '../../api/assessment/assess-study.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
 import type { Card } from '../../api/cds/card.ts';
+import type { ChartForecast } from '../../api/cds/chart-forecasts.ts';
+import { choosePatientState } from '../../api/cds/patient-state.ts';
 import { UpstreamError } from '../../api/errors.ts';
 import { RefusalError } from '../../api/prediction/refusals.ts';
 import { completed, writtenResources } from '../support/in-memory-hospital.ts';
@@ -88,6 +90,27 @@ describe('A result', () => {
       wholePrefetch([older, filedFor(assessed, { ...newer, ...changes })]);
     expect(await view('ada', { prefetch: both({}) })).toBe('71 % (high)');
     expect(await view('ada', { prefetch: both({ status: 'entered-in-error' }) })).toBe('silent');
+  });
+
+  it('stands also where the EHR dates an older one anew that it has cancelled', async () => {
+    const assessment = await hospital.assessedPatient('ulla');
+    const resources = { ...assessment.resources!, riskAssessment: 'Observation/newer' };
+    const inChart = (reference: string, writtenAt: string, isCurrent: boolean): ChartForecast => {
+      const study = `ImagingStudy/${assessment.study.id}`;
+      return { reference, study, writtenAt, windowEnd: null, isCurrent, forecast: null };
+    };
+    const state = choosePatientState({
+      assessments: [{ ...assessment, resources }],
+      chart: [
+        inChart('Observation/older', '2026-11-12T11:00:00Z', false),
+        inChart('Observation/newer', '2026-11-12T10:00:00Z', true),
+      ],
+      chartIsWhole: true,
+      eligible: undefined,
+      now: new Date(),
+      windowEnds: false,
+    });
+    expect(state.kind).toBe('result');
   });
 
   it('is not known where an EHR that holds it answers that it knows no such thing', async () => {

@@ -36,6 +36,8 @@ export interface Forecast {
   readonly method: string | undefined;
   /** Why it was taken back, as the service noted it, and when. */
   readonly withdrawal: { readonly words: string; readonly at: string | undefined } | undefined;
+  /** Its CT is filed under a record that the chart has merged into this patient's: a search of this patient need not list it. */
+  readonly isOfMergedRecord: boolean;
   /** The forecast that this one supersedes. */
   readonly supersedes: string | undefined;
 }
@@ -49,6 +51,7 @@ const LIMIT = /^Limit of this result \([a-z0-9-]+\): ([^]*)$/;
 const LABEL = 'not a medical device';
 /** The service notes it last (api/ehr/withdraw.ts). */
 const WITHDRAWN = /^Withdrawn: ([^]+)$/;
+const MERGED = /^The imaging study names \S+, which the chart has replaced by /;
 const SUPERSEDES =
   /^(?:This is revision \d+; it|It) supersedes ((?:RiskAssessment|Observation)\/[A-Za-z0-9\-.]{1,64})[.,]/;
 
@@ -94,6 +97,7 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
     notes: notes.filter((note) => note !== label && !known.some((pattern) => pattern.test(note))),
     method: conceptText(resource.method),
     withdrawal: withdrawalOf(resource),
+    isOfMergedRecord: match(MERGED) !== undefined,
     supersedes: match(SUPERSEDES)?.[1],
   };
 }

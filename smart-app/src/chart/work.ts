@@ -33,7 +33,7 @@ export function toWork(items: readonly Assessment[], patientReference: string, s
 /** A forecast is about 72 h, from a CT that may be 72 h old: nobody misses one that was filed before. */
 const LONGEST_WINDOW_MS = 2 * 72 * 3_600_000;
 
-/** Whether the chart that was read holds what was filed: not known where the reading began before, or is not whole. */
+/** Whether the chart that was read holds what was filed ('listed': or is so old that nobody misses it); not known where it was read before, or not whole. */
 export type Filed = 'listed' | 'not-known' | 'absent';
 
 export function judgeFiled(

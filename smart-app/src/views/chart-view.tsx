@@ -19,7 +19,7 @@ import type { Session } from '../session/launched.ts';
 import { Banner } from './banner.tsx';
 import { FindingsPanel } from './findings-panel.tsx';
 import { LimitsPanel } from './limits-panel.tsx';
-import { NewerStudyNotice, StandingNotice, WorkNotice } from './notices.tsx';
+import { StudyNotice, StandingNotice, WorkNotice } from './notices.tsx';
 import { HistoryPanel, OriginPanel } from './origin-panel.tsx';
 import { RiskPanel } from './risk-panel.tsx';
 import { ViewerPanel } from './viewer-panel.tsx';
@@ -194,7 +194,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           <StandingNotice chosen={screen.chosen} withdrawnAt={current?.withdrawnAt} onOpen={open} />
         )}
         {forecast !== undefined && (standing === 'current' || standing === 'past') && (
-          <NewerStudyNotice forecast={forecast} list={list} />
+          <StudyNotice forecast={forecast} list={list} />
         )}
         {screen !== undefined && (
           <WorkNotice

@@ -276,14 +276,8 @@ export function StandingNotice({
 }
 
 /** Whether the forecast rests on a CT that stands, and on the newest one, where that is not so or not known. */
-export function NewerStudyNotice({
-  forecast,
-  list,
-}: {
-  readonly forecast: Forecast;
-  readonly list: StudyList;
-}): ReactNode {
-  if (list.standing?.includes(forecast.studyReference ?? '') === false) {
+export function StudyNotice({ forecast, list }: { readonly forecast: Forecast; readonly list: StudyList }): ReactNode {
+  if (!forecast.isOfMergedRecord && list.standing?.includes(forecast.studyReference ?? '') === false) {
     return (
       <p className="panel notice warning" role="alert">
         The chart does not list the CT that the forecast below rests on: it may have been withdrawn, or filed under
