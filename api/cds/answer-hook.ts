@@ -8,6 +8,9 @@ import { HemocastError } from '../errors.ts';
 import type { Card } from './card.ts';
 import { toCard } from './cards.ts';
 import { newestFirst, readChartForecasts, readChartObservations } from './chart-forecasts.ts';
+import type { Forecast } from './forecast.ts';
+import { hasLostItsGround } from './ground.ts';
+import type { Ground } from './ground.ts';
 import type { HookCall } from './hook-call.ts';
 import { findOrder } from './orders.ts';
 import { choosePatientState } from './patient-state.ts';
@@ -76,8 +79,13 @@ export async function answerHook(call: HookCall, isOwnEhr: boolean, parts: HookP
   const order = findOrder(call);
   if (call.hook !== 'patient-view' && order === undefined) return { cards: [], state: 'irrelevant' };
 
-  const found = choosePatientState(await gatherEvidence(call, isOwnEhr, parts));
-  if (found.kind === 'unknown') throw new PrefetchMissingError();
+  const search = chartSearch(call, isOwnEhr, parts);
+  const evidence = await gatherEvidence(call, isOwnEhr, parts, search);
+  const chosen = choosePatientState(evidence);
+  if (chosen.kind === 'unknown') throw new PrefetchMissingError();
+  const isLost =
+    chosen.kind === 'result' && (await hasLostItsGround(groundOf(chosen.forecast, evidence), { ...call, search }));
+  const found: PatientState = isLost ? { kind: 'none' } : chosen;
   if (found.kind === 'unassessed' && !isOwnEhr) return { cards: [], state: 'none' }; // its images are out of our reach
   const state = found.kind === 'unassessed' ? askFor(found.study, parts) : found;
   const { hook, hookInstance } = call;
@@ -102,18 +110,17 @@ function askFor(study: string, parts: HookParts): PatientState {
   return fault === undefined ? { kind: 'unassessed', study } : { kind: 'not-begun', study, fault };
 }
 
-async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookParts): Promise<Evidence> {
-  const { patientId, prefetch } = call;
-  const signal = AbortSignal.timeout(DEADLINE_MS);
-  const patientReference = `Patient/${patientId}`;
-  const assessments = isOwnEhr ? (await parts.records.list({ patientReference, limit: ASSESSMENTS_READ })).items : [];
+/** Undefined where it could not be had. `mayBeUnknown`: an EHR that does not know the type holds none of it. */
+type Search = (
+  resourceType: ChartSearch['resourceType'],
+  parameters: ChartSearch['parameters'],
+  mayBeUnknown?: boolean,
+) => Promise<readonly Resource[] | undefined>;
 
-  /** Undefined where it could not be had. `mayBeUnknown`: an EHR that does not know the type holds none of it. */
-  const search = async (
-    resourceType: ChartSearch['resourceType'],
-    parameters: ChartSearch['parameters'],
-    mayBeUnknown = false,
-  ) => {
+/** All searches of one call share its deadline. */
+function chartSearch(call: HookCall, isOwnEhr: boolean, parts: HookParts): Search {
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  return async (resourceType, parameters, mayBeUnknown = false) => {
     try {
       return await parts.searchChart({ resourceType, parameters }, { ...call, isOwnEhr }, signal);
     } catch (error) {
@@ -122,6 +129,26 @@ async function gatherEvidence(call: HookCall, isOwnEhr: boolean, parts: HookPart
       return mayBeUnknown && error.code === 'ehr-search-refused' && status === 404 && page === 0 ? [] : undefined;
     }
   };
+}
+
+function groundOf({ reference, study }: Forecast, { assessments, chart }: Evidence): Ground {
+  const own = assessments.find(({ resources }) => resources?.riskAssessment === reference);
+  const filed = chart?.find((forecast) => forecast.reference === reference);
+  return {
+    study,
+    isOfMergedRecord: filed?.isOfMergedRecord ?? false,
+    thrombectomy: own?.basis?.thrombectomy?.reference ?? null,
+  };
+}
+
+async function gatherEvidence(
+  { patientId, prefetch }: HookCall,
+  isOwnEhr: boolean,
+  parts: HookParts,
+  search: Search,
+): Promise<Evidence> {
+  const patientReference = `Patient/${patientId}`;
+  const assessments = isOwnEhr ? (await parts.records.list({ patientReference, limit: ASSESSMENTS_READ })).items : [];
   const areFiledAs = (type: string) =>
     assessments.filter(({ resources }) => resources?.riskAssessment.startsWith(`${type}/`));
   const holdsRiskAssessments = areFiledAs('RiskAssessment').length > 0;

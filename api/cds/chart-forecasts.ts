@@ -1,5 +1,5 @@
 /** Our forecasts as the chart holds them: RiskAssessments that carry our identifier (api/ehr/risk-assessment.ts wrote them). */
-import type { CodeableConcept, Observation, RiskAssessment } from '@medplum/fhirtypes';
+import type { Annotation, CodeableConcept, Observation, RiskAssessment } from '@medplum/fhirtypes';
 import type { Assessment } from '../assessment/assessment.ts';
 import type { RiskBand } from '../prediction/prediction.ts';
 import type { Forecast } from './forecast.ts';
@@ -20,6 +20,8 @@ export interface ChartForecast {
   readonly writtenAt: string;
   /** Last instant or day of the time the forecast is about; null where it could not be dated. */
   readonly windowEnd: string | null;
+  /** Its note says that the CT is filed under a record that the chart has merged into this patient's. */
+  readonly isOfMergedRecord: boolean;
   /** Whether its status is that of a result: not entered in error, cancelled or unknown. */
   readonly isCurrent: boolean;
   /** What it says; null where that is not current or cannot be read. */
@@ -60,6 +62,7 @@ function toChartForecast(resource: RiskAssessment): ChartForecast | undefined {
     study,
     writtenAt: occurrenceDateTime,
     windowEnd: prediction?.whenPeriod?.end ?? null,
+    isOfMergedRecord: isOfMergedRecord(note),
     isCurrent,
     forecast: readable
       ? {
@@ -90,14 +93,22 @@ export function readChartObservations(
   const studies = new Map(assessments.map(({ resources, study }) => [resources?.riskAssessment, study.id]));
   return found
     .filter(({ id, subject }) => studies.has(`Observation/${id}`) && isPatient(subject?.reference, patientId))
-    .map(({ id, status, issued = '', component }) => ({
+    .map(({ id, status, issued = '', component, note }) => ({
       reference: `Observation/${id}`,
       study: `ImagingStudy/${studies.get(`Observation/${id}`)}`,
       writtenAt: issued,
       windowEnd: component?.find(({ code }) => isCoded(code, 'forecast-window'))?.valuePeriod?.end ?? null,
+      isOfMergedRecord: isOfMergedRecord(note),
       isCurrent: CURRENT.has(status),
       forecast: null,
     }));
+}
+
+/** As api/ehr/risk-assessment.ts notes it. */
+function isOfMergedRecord(note: readonly Annotation[] | undefined): boolean {
+  return (
+    note?.some(({ text }) => /^The imaging study names \S+, which the chart has replaced by /.test(text ?? '')) ?? false
+  );
 }
 
 export function newestFirst(a: ChartForecast, b: ChartForecast): number {

@@ -52,6 +52,26 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
+  it.each([1280, 360])('is walked with Tab in the order in which it is read, at %d px', async (width) => {
+    const { page, close } = await openApp(browser, service, 'lindqvist-maja', { viewport: { width, height: 900 } });
+    await viewerReady(page);
+    const stops: { panel: string; top: number }[] = [];
+    for (;;) {
+      await page.keyboard.press('Tab');
+      const stop = await page.evaluate<{ panel: string; top: number } | null>(`(() => {
+        const at = document.activeElement;
+        const panel = at.closest('.risk, .findings, .viewer, .limits, .origin, .history');
+        return panel && { panel: panel.classList[1], top: Math.round(panel.getBoundingClientRect().top + scrollY) };
+      })()`);
+      if (stop === null && stops.length > 0) break;
+      if (stop !== null && stop.panel !== stops.at(-1)?.panel) stops.push(stop);
+    }
+    expect(stops.map(({ panel }) => panel)).toEqual(['risk', 'findings', 'viewer', 'origin']);
+    const tops = stops.map(({ top }) => top);
+    if (width < 760) expect(tops).toEqual(tops.toSorted((a, b) => a - b));
+    await close();
+  });
+
   it('has the number on the screen before a line of the viewer is fetched', async () => {
     const { page, requested, close } = await openApp(browser, service, 'rivera-ana');
     await page.locator('[data-testid="risk"]').waitFor();

@@ -5,7 +5,7 @@ import { fireHook, reportOverride } from '../../smart-app/src/ehr/cds.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
 import { serve } from '../support/http-server.ts';
 import type { TestServer } from '../support/http-server.ts';
-import { cannotBeAsked, draftOrder, ENOXAPARIN, filedFor, searchset, startCdsDoor } from './support.ts';
+import { cannotBeAsked, draftOrder, ENOXAPARIN, filedFor, groundOf, searchset, startCdsDoor } from './support.ts';
 import type { CdsDoor } from './support.ts';
 
 interface Sent {
@@ -31,7 +31,10 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   sent = [];
-  chart = { RiskAssessment: [filedFor(assessed)], ImagingStudy: [], Procedure: [] };
+  const filed = [filedFor(assessed)];
+  const ground = groundOf(filed);
+  const of = (type: string) => ground.filter(({ resourceType }) => resourceType === type);
+  chart = { RiskAssessment: filed, ImagingStudy: of('ImagingStudy'), Procedure: of('Procedure') };
   hospital.chart = cannotBeAsked;
   globalThis.fetch = async (input, init) => {
     const path = String(input);
@@ -86,6 +89,7 @@ it('sends what a service asked for and nothing else', async () => {
 });
 
 it('sends null where the chart holds nothing', async () => {
+  chart = { ...chart, ImagingStudy: [], Procedure: [] };
   await fireHook('patient-view', 'sandbox');
   expect(sent[0].body.prefetch).toMatchObject({ imagingStudies: null, procedures: null });
 });

@@ -211,10 +211,42 @@ export function searchset(resources: readonly Resource[], more: object = {}): ob
   return { resourceType: 'Bundle', type: 'searchset', entry: resources.map((resource) => ({ resource })), ...more };
 }
 
-/** Prefetch in which every key is satisfied. */
-export function wholePrefetch(resources: readonly Resource[] = []): Record<string, unknown> {
-  const of = (type: string): object => searchset(resources.filter(({ resourceType }) => resourceType === type));
+/** Prefetch in which every key is satisfied; the CTs and the thrombectomy that its forecasts rest on are in it. */
+export function wholePrefetch(
+  resources: readonly Resource[] = [],
+  more: readonly Resource[] = groundOf(resources),
+): Record<string, unknown> {
+  const all = [...resources, ...more];
+  const of = (type: string): object => searchset(all.filter(({ resourceType }) => resourceType === type));
   return { riskAssessments: of('RiskAssessment'), imagingStudies: of('ImagingStudy'), procedures: of('Procedure') };
+}
+
+const HOSPITAL_PROCEDURE: Procedure = {
+  resourceType: 'Procedure',
+  id: 't',
+  status: 'completed',
+  subject: { reference: 'Patient/any' },
+};
+
+/** The CTs that forecasts rest on, unless they are there, and the thrombectomy of the in-memory hospital. */
+export function groundOf(resources: readonly Resource[]): Resource[] {
+  const thrombectomies = resources.some(({ resourceType }) => resourceType === 'RiskAssessment')
+    ? [HOSPITAL_PROCEDURE]
+    : [];
+  const studies = resources
+    .filter((one): one is RiskAssessment => one.resourceType === 'RiskAssessment')
+    .flatMap(({ basis = [], subject }) => basis.map(({ reference = '' }) => ({ id: reference.split('/')[1], subject })))
+    .filter(({ id }) => !resources.some((one) => one.resourceType === 'ImagingStudy' && one.id === id))
+    .map(({ id, subject }) => headCt(id, subject!.reference!.split('/')[1], '2026-11-12T08:00:00Z'));
+  return [...studies, ...thrombectomies];
+}
+
+/** An EHR that holds these, and what its forecasts rest on. */
+export function chartOf(
+  resources: readonly Resource[],
+  more: readonly Resource[] = groundOf(resources),
+): CdsDoor['chart'] {
+  return async (search) => [...resources, ...more].filter(({ resourceType }) => resourceType === search.resourceType);
 }
 
 /** A `fhirAuthorization`. */

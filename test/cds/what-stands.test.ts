@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Express } from 'express';
 import request from 'supertest';
-import type { Observation, RiskAssessment } from '@medplum/fhirtypes';
+import type { ImagingStudy, Observation, Procedure, Resource, RiskAssessment } from '@medplum/fhirtypes';
 import type { AssessmentOutcome } from '../../api/assessment/assess-study.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
 import type { Card } from '../../api/cds/card.ts';
@@ -14,9 +14,11 @@ import { completed, writtenResources } from '../support/in-memory-hospital.ts';
 import { untilEnded } from '../support/queue-service.ts';
 import {
   cannotBeAsked,
+  chartOf,
   ENOXAPARIN,
   filedFor,
   filedForecast,
+  groundOf,
   headCt,
   HEAD_CT,
   orderHook,
@@ -97,7 +99,7 @@ describe('A result', () => {
     const resources = { ...assessment.resources!, riskAssessment: 'Observation/newer' };
     const inChart = (reference: string, writtenAt: string, isCurrent: boolean): ChartForecast => {
       const study = `ImagingStudy/${assessment.study.id}`;
-      return { reference, study, writtenAt, windowEnd: null, isCurrent, forecast: null };
+      return { reference, study, writtenAt, windowEnd: null, isOfMergedRecord: false, isCurrent, forecast: null };
     };
     const state = choosePatientState({
       assessments: [{ ...assessment, resources }],
@@ -148,7 +150,8 @@ describe('A result', () => {
       },
     });
     await untilEnded(hospital.store, (await hospital.request(study)).assessment.id);
-    const call = patientView('olga', { prefetch: { ...wholePrefetch(), riskAssessments: undefined } });
+    const ground = groundOf([filedForecast({ id: 'filed', study, patient: 'olga' })]);
+    const call = patientView('olga', { prefetch: { ...wholePrefetch(ground), riskAssessments: undefined } });
     const system = 'https://hemocast.example/fhir/CodeSystem/finding';
     const code = { coding: [{ system, code: 'forecast-window' }] };
     const component = [{ code, valuePeriod: { end: '2026-11-15T09:00:00Z' } }];
@@ -165,7 +168,7 @@ describe('A result', () => {
       return (answer.body as { cards: Card[] }).cards;
     };
     const refusing = { resourceType: 'OperationOutcome', issue: [] };
-    const told = patientView('olga', { prefetch: { ...wholePrefetch(), riskAssessments: refusing } });
+    const told = patientView('olga', { prefetch: { ...wholePrefetch(ground), riskAssessments: refusing } });
     const [card] = await cards('preliminary');
     expect(
       (await request(doorAt('2026-11-15T08:00:00Z')).post('/cds-services/hemocast-patient').send(told)).body,
@@ -330,7 +333,7 @@ describe('What the client sent along', () => {
     ],
   ])('%s: answered from it, or repaired from the EHR', async (_what, prefetch, unreachable, reachable) => {
     expect(await view('ada', { prefetch: prefetch() })).toBe(unreachable);
-    hospital.chart = async ({ resourceType }) => (resourceType === 'RiskAssessment' ? [filed()] : []);
+    hospital.chart = chartOf([filed()]);
     expect(await view('ada', { prefetch: prefetch() })).toBe(reachable);
   });
 
@@ -360,6 +363,53 @@ describe('What the client sent along', () => {
 
   it('is silent, not broken, where only the way to an eligible study is missing', async () => {
     expect(await view('nobody', { prefetch: { riskAssessments: null } })).toBe('silent');
+  });
+});
+
+describe('A result whose ground the chart has lost is on no card, before the service has taken it back:', () => {
+  type Holds = 'sent' | 'in the EHR' | 'not to be asked for';
+  const ask = async (ground: readonly Resource[], where: Holds, filed = filedFor(assessed)): Promise<string> => {
+    if (where === 'in the EHR') hospital.chart = chartOf([], ground);
+    const { riskAssessments, ...more } = wholePrefetch([filed], ground);
+    return view('ada', { prefetch: where === 'sent' ? { riskAssessments, ...more } : { riskAssessments } });
+  };
+  const parts = (study: Partial<ImagingStudy> = {}, procedure: Partial<Procedure> = {}): Resource[] =>
+    groundOf([filedFor(assessed)]).map(
+      (one) => ({ ...one, ...(one.resourceType === 'ImagingStudy' ? study : procedure) }) as Resource,
+    );
+  const without = (type: string): Resource[] => parts().filter(({ resourceType }) => resourceType !== type);
+
+  it.each<[string, () => Resource[], string]>([
+    ['none is lost', () => parts(), RESULT],
+    ['the CT was entered in error', () => parts({ status: 'entered-in-error' }), 'silent'],
+    ['the CT was cancelled', () => parts({ status: 'cancelled' }), 'silent'],
+    ['the CT is another patient’s now', () => parts({ subject: { reference: 'Patient/bob' } }), 'silent'],
+    ['the CT is gone', () => without('ImagingStudy'), 'silent'],
+    ['the thrombectomy was entered in error', () => parts({}, { status: 'entered-in-error' }), 'silent'],
+    ['the thrombectomy was not done', () => parts({}, { status: 'not-done' }), 'silent'],
+    ['the thrombectomy is gone', () => without('Procedure'), 'silent'],
+  ])('%s', async (_what, ground, want) => {
+    expect(await ask(ground(), 'sent')).toBe(want);
+    expect(await ask(ground(), 'in the EHR')).toBe(want);
+  });
+
+  it('a list that leaves the CT out, its modality being unknown, is completed from the EHR', async () => {
+    hospital.chart = chartOf([], parts());
+    expect(await ask([], 'sent')).toBe(RESULT);
+    expect(hospital.searches.map(({ resourceType, parameters }) => [resourceType, parameters])).toEqual([
+      ['ImagingStudy', { _id: assessed.study.id }],
+      ['Procedure', { _id: 't' }],
+    ]);
+  });
+
+  it('nothing was sent and the EHR cannot be asked: the chart’s RiskAssessment counts', async () => {
+    expect(await ask(parts(), 'not to be asked for')).toBe(RESULT);
+  });
+
+  it('the CT of a record that was merged into the patient’s is not another’s', async () => {
+    const text = 'The imaging study names Patient/old, which the chart has replaced by Patient/ada.';
+    const moved = parts({ subject: { reference: 'Patient/old' } });
+    expect(await ask(moved, 'sent', filedFor(assessed, { note: [{ text }] }))).toBe(RESULT);
   });
 });
 

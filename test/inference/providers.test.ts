@@ -103,6 +103,14 @@ describe('The choice of a provider', () => {
 });
 
 describeWith('SwiftShader', 'The network on WebGPU', () => {
+  it('is the shipped one, proven with its golden vector', async () => {
+    const environment = only({ VK_ICD_FILENAMES: SWIFTSHADER });
+    const shipped = join(import.meta.dirname, '../../models/hemocast-tiny');
+    const { network } = await NetworkProcess.start(shipped, { provider: 'webgpu', softwareAdapter: true }, environment);
+    network.kill();
+    expect(network.executionProvider).toBe('webgpu (software adapter)');
+  }, 180_000);
+
   it('reproduces its golden vector and what the CPU says, on a software adapter that was asked for', async () => {
     const image = loadBundle(small).startCheck.image.map((hu, at) => hu + 7 * Math.sin(at / 40));
     const onWebgpu = await NetworkProcess.start(

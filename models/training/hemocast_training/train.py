@@ -80,6 +80,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Trains and prints where the run is; 0 on success."""
     torch.set_num_threads(arguments.threads)
+    torch.backends.cudnn.benchmark = True  # every batch has the same shape
     network = chosen_network(arguments)
     train = Cohort(arguments.train, readers=arguments.readers).require(arguments.batch)
     validation = Cohort(arguments.validation, limit=arguments.validate).require(2)

@@ -51,3 +51,13 @@ def test_weights_stored_in_half_compute_the_same_in_fewer_bytes(members, tmp_pat
     assert any(t.data_type == onnx.TensorProto.FLOAT16 for t in onnx.load(str(tmp_path / "model.onnx")).graph.initializer)
     case = np.random.default_rng(1).normal(35, 30, (2, 24, 128, 128)).astype(np.float32)
     check_parity(deployed, open_session(tmp_path / "model.onnx"), [case[:1], case])
+
+
+def test_no_convolution_reads_its_channels_in_threes_which_webgpu_does_wrongly(members, tmp_path):
+    cloud = FeatureCloud(np.random.default_rng(0).normal(size=(40, 12)))
+    export_onnx(DeployedNetwork(members[0], 1.2, cloud).eval(), tmp_path / "model.onnx")
+    graph = onnx.load(str(tmp_path / "model.onnx")).graph
+    weights = {tensor.name: tensor.dims for tensor in graph.initializer}
+    channels = [weights[node.input[1]][1] for node in graph.node if node.op_type == "Conv"]
+    assert 76 in channels  # the stem's 75
+    assert not [count for count in channels if count > 3 and count % 3 == 0 and count % 4]

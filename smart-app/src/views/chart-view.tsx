@@ -209,26 +209,27 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             usualMs={session.config.usualMs}
           />
         )}
-        {forecast !== undefined && (
-          <div className="column">
-            <RiskPanel forecast={forecast} standing={standing} />
-            <FindingsPanel details={current} />
-            <LimitsPanel forecast={forecast} details={current} />
-            <OriginPanel session={session} forecast={forecast} details={current} />
+        {screen !== undefined && forecast !== undefined && (
+          <div className="forecast">
+            <div className="column">
+              <RiskPanel forecast={forecast} standing={standing} />
+              <FindingsPanel details={current} />
+            </div>
+            <ViewerPanel
+              session={session}
+              forecast={forecast}
+              details={current}
+              counts={standing === 'current' && AS_WRITTEN.has(forecast.status)}
+            />
+            <div className="column">
+              <LimitsPanel forecast={forecast} details={current} />
+              <OriginPanel session={session} forecast={forecast} details={current} />
+              <HistoryPanel chosen={screen.chosen} onOpen={open} />
+            </div>
           </div>
         )}
-        {screen !== undefined && screen.chosen.all.length > 0 && (
-          <div className={forecast === undefined ? 'column whole' : 'column'}>
-            {forecast !== undefined && (
-              <ViewerPanel
-                session={session}
-                forecast={forecast}
-                details={current}
-                counts={standing === 'current' && AS_WRITTEN.has(forecast.status)}
-              />
-            )}
-            <HistoryPanel chosen={screen.chosen} onOpen={open} />
-          </div>
+        {screen !== undefined && forecast === undefined && screen.chosen.all.length > 0 && (
+          <HistoryPanel chosen={screen.chosen} onOpen={open} />
         )}
       </main>
     </>

@@ -94,7 +94,7 @@ class RunningStandardize(nn.Module):
         if self.training:
             with torch.no_grad():
                 self.batches += 1
-                rate = max(self.momentum, 1 / float(self.batches))
+                rate = (1 / self.batches).clamp(min=self.momentum)
                 self.mean.lerp_(x.mean(0), rate)
                 self.variance.lerp_(((x - self.mean) ** 2).mean(0), rate)
         return ((x - self.mean) / torch.sqrt(self.variance + 1e-3)).clamp(-5.0, 5.0)

@@ -4,6 +4,7 @@ Lumpy contrast, even blood and noise differ in their local variation. A rectifie
 which strides then gather; after the patches are linearly embedded, it is lost.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,6 +25,8 @@ class TextureStem(nn.Module):
         self.third_norm = nn.BatchNorm2d(TEXTURE_CHANNELS)
 
     def forward(self, windows: Tensor) -> Tensor:
-        x = F.relu(self.first_norm(self.first(windows)))
+        # Channels last: batch normalisation of few channels over many pixels took nearly half of a GPU's time otherwise.
+        x = windows.contiguous(memory_format=torch.channels_last)
+        x = F.relu(self.first_norm(self.first(x)))
         x = F.relu(self.second_norm(self.second(x)))
         return F.relu(self.third_norm(self.third(x)))

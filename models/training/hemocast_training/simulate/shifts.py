@@ -61,6 +61,10 @@ def _wide_anatomy(patient, protocol, pose, random):
     return patient, protocol, replace(pose, scale=scale, warp_mm=float(random.uniform(2.2, 4.0)))
 
 
+def _mixed_anatomy(patient, protocol, pose, random):
+    return _wide_anatomy(patient, protocol, pose, random) if random.random() < 0.5 else (patient, protocol, pose)
+
+
 UNSHIFTED = Shift("none", "The cohort of training.", lambda *drawn: drawn[:3])
 
 SHIFTS = {
@@ -75,5 +79,6 @@ SHIFTS = {
             "held-out-physics", "Staining lumps of 4.4 mm instead of 2.6, washout half-life 20 h instead of 12.", _held_out_physics
         ),
         Shift("wide-anatomy", "Heads 0.86 to 1.12 times as large along each axis, bent by 2.2 to 4.0 mm instead of 1.0 to 2.2.", _wide_anatomy),
+        Shift("mixed-anatomy", "Half of the heads as in wide-anatomy, half as in the cohort of training: for training.", _mixed_anatomy),
     )
 }
