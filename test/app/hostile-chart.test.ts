@@ -6,6 +6,7 @@ import type { ServiceProcess } from '../support/service-process.ts';
 import {
   changeResource,
   forecastsOf,
+  launchApp,
   launchedState,
   openApp,
   putResource,
@@ -179,8 +180,10 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
 
   it('never mixes two patients in two tabs or in two frames of one window, also when one is read again', async () => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-    const one = await openApp(browser, service, 'rivera-ana', { context });
-    const two = await openApp(browser, service, 'okafor-james', { context });
+    // Both launches at once, with the cookies of one browser.
+    const [one, two] = await Promise.all(
+      ['rivera-ana', 'okafor-james'].map((patient) => launchApp(browser, service, patient, { context })),
+    );
     await stateOf(one.page, 'current');
     await two.page.waitForSelector('main[data-state^="none-"]');
     await Promise.all([one.page.reload(), two.page.reload()]);

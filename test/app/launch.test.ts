@@ -3,7 +3,15 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Browser, Page, Request } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
-import { changeResource, startApp, stateOf, stopApp, viewerReady, violations } from './support/app-browser.ts';
+import {
+  changeResource,
+  launchUrl,
+  startApp,
+  stateOf,
+  stopApp,
+  viewerReady,
+  violations,
+} from './support/app-browser.ts';
 
 describeWith('Chromium', 'The app launched', () => {
   let service: ServiceProcess;
@@ -13,15 +21,6 @@ describeWith('Chromium', 'The app launched', () => {
   });
   afterAll(() => stopApp(service, browser));
 
-  const launchUrl = async (context: object): Promise<string> => {
-    const response = await fetch(`${service.url}/sandbox/launch`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(context),
-    });
-    const { launch } = (await response.json()) as { launch: string };
-    return `${service.url}/app/launch.html?${new URLSearchParams({ iss: `${service.url}/sandbox/fhir`, launch })}`;
-  };
   const watch = (page: Page): Request[] => {
     const requests: Request[] = [];
     page.on('request', (request) => void requests.push(request));
@@ -31,7 +30,7 @@ describeWith('Chromium', 'The app launched', () => {
   it('from the chart asks with PKCE S256, reads with the user’s token only, and shows the patient of the launch', async () => {
     const page = await browser.newPage();
     const requests = watch(page);
-    await page.goto(await launchUrl({ patient: 'lindqvist-maja' }));
+    await page.goto(await launchUrl(service, { patient: 'lindqvist-maja' }));
     await stateOf(page, 'current');
     expect(await page.locator('.who h1').innerText()).toContain('LINDQVIST');
     await viewerReady(page);
@@ -84,7 +83,7 @@ describeWith('Chromium', 'The app launched', () => {
   it('gets neither chart nor pixels of another patient with its token', async () => {
     const page = await browser.newPage();
     const requests = watch(page);
-    await page.goto(await launchUrl({ patient: 'rivera-ana' }));
+    await page.goto(await launchUrl(service, { patient: 'rivera-ana' }));
     await stateOf(page, 'current');
     const own = requests.find((request) => request.url().includes('/RiskAssessment?'))!;
     const authorization = (await own.headerValue('authorization'))!;
@@ -100,7 +99,7 @@ describeWith('Chromium', 'The app launched', () => {
 
   it('assesses, follows and shows with the user’s token', async () => {
     const page = await browser.newPage();
-    await page.goto(await launchUrl({ patient: 'okafor-james', imagingStudy: 'okafor-james-ct' }));
+    await page.goto(await launchUrl(service, { patient: 'okafor-james', imagingStudy: 'okafor-james-ct' }));
     await stateOf(page, 'none-idle');
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await stateOf(page, 'current');
@@ -109,7 +108,7 @@ describeWith('Chromium', 'The app launched', () => {
 
   it('strikes the number through before the eyes of who reads it, when its study is taken back', async () => {
     const page = await browser.newPage();
-    await page.goto(await launchUrl({ patient: 'lindqvist-maja' }));
+    await page.goto(await launchUrl(service, { patient: 'lindqvist-maja' }));
     await stateOf(page, 'current');
     await changeResource(service, 'ImagingStudy/lindqvist-maja-ct', (study) => void (study.status = 'cancelled'));
     await stateOf(page, 'withdrawn');
@@ -128,7 +127,7 @@ describeWith('Chromium', 'The app launched', () => {
       riskAssessment: `RiskAssessment/${other}`,
       imagingStudy: 'ImagingStudy/lindqvist-maja-ct',
     });
-    await page.goto(await launchUrl({ patient: 'rivera-ana', appContext }));
+    await page.goto(await launchUrl(service, { patient: 'rivera-ana', appContext }));
     await stateOf(page, 'current');
     expect(await page.locator('#app').innerText()).not.toContain(other);
     expect(await page.locator('.who h1').innerText()).toContain('RIVERA');

@@ -49,6 +49,18 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     expect(await card.innerText()).toContain('not a medical device');
   }, 60_000);
 
+  it('says on an order that the forecast is not ready yet, and has it on the next one', async () => {
+    await page.getByRole('button', { name: /Novak/ }).click();
+    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
+    await cardOf('New order').getByText('not ready yet').waitFor();
+    while ((await forecastsOf(service, 'novak-petra')).length === 0) await page.waitForTimeout(300);
+    await page.getByRole('button', { name: 'Sign' }).click();
+    await cardOf('New order')
+      .getByText(/Hemorrhage within 72 h after thrombectomy: \d+ % \(high\)/)
+      .waitFor();
+    await page.getByRole('button', { name: /Lindqvist/ }).click();
+  }, 60_000);
+
   it('is silent about a drug that has nothing to do with bleeding', async () => {
     await page.getByRole('combobox').selectOption({ label: 'Acetaminophen 500 mg oral' });
     await page.getByText('No card: nothing useful to say about this order.').waitFor();

@@ -9,6 +9,7 @@ import {
   changeResource,
   forecastsOf,
   inspect,
+  launchApp,
   lookAgain,
   openApp,
   putResource,
@@ -153,7 +154,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await changeResource(service, 'Patient/silva-bento', (patient) => void (patient.birthDate = '1950-01-01'));
     const { body } = await service.assess('ImagingStudy/silva-bento-ct');
     expect((await service.finished(body.id)).status).toBe('refused');
-    const { page, close } = await openApp(browser, service, 'silva-bento');
+    const { page, close } = await launchApp(browser, service, 'silva-bento');
     await stateOf(page, 'none-refused');
     const text = await page.locator('main').innerText();
     expect(text).toContain('No forecast for this scan');

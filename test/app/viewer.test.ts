@@ -1,4 +1,4 @@
-/** The viewer in Chromium, judged by the pixels of its screenshots against the Hounsfield units they stand for. */
+/** The viewer in Chromium after an EHR launch, judged by the pixels of its screenshots against the Hounsfield units they stand for. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { decode } from 'fast-png';
 import type { Browser, Page } from 'playwright-core';
@@ -6,7 +6,7 @@ import { readMultiFrame } from '../../smart-app/src/viewer/multi-frame.ts';
 import type { MultiFrame } from '../../smart-app/src/viewer/multi-frame.ts';
 import { describeWith } from '../support/components.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
-import { openApp, settled, startApp, stopApp, viewerReady, violations } from './support/app-browser.ts';
+import { launchApp, openApp, settled, startApp, stopApp, viewerReady, violations } from './support/app-browser.ts';
 import type { AppPage } from './support/app-browser.ts';
 
 const PATIENT = 'lindqvist-maja';
@@ -35,7 +35,7 @@ describeWith('Chromium', 'The viewer', () => {
     initialHu = new Int16Array(
       await (await service.fetch(`/v1/imaging-studies/${PATIENT}-ct/initial-ct`)).arrayBuffer(),
     );
-    app = await openApp(browser, service, PATIENT, { viewport: { width: 1280, height: 900 } });
+    app = await launchApp(browser, service, PATIENT, { viewport: { width: 1280, height: 900 } });
     page = app.page;
     await viewerReady(page);
   });

@@ -17,6 +17,7 @@ import { AUDIENCE, compact, makeIssuer } from './support/issuer.ts';
 import type { Changes, TestIssuer } from './support/issuer.ts';
 
 const API_TOKEN = 'canary-token-canary-token-canary-token';
+const NOTIFICATION_TOKEN = 'canary-of-subscriptions-canary-of-subscriptions';
 const TENANT = 'ward-7';
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 
@@ -68,6 +69,7 @@ describe('The doors of the service', () => {
     const app = service.variant({
       authentication: {
         apiToken: API_TOKEN,
+        notificationToken: NOTIFICATION_TOKEN,
         jwts: new BearerJwtVerifier(
           [{ iss: issuer.iss, jwks: issuer.jwks, audience: AUDIENCE, tenantClaim: 'tenant', tenant: TENANT }],
           async (url) => {
@@ -160,6 +162,10 @@ describe('The doors of the service', () => {
     'DELETE /v1/assessments/{id}',
   ];
 
+  it('open to the token of a Subscription, which many can read in the EHR, for notifications and what every caller may read', async () => {
+    expect(await opened(`Bearer ${NOTIFICATION_TOKEN}`)).toEqual([...REFERENCE, ...NOTIFY].sort());
+  });
+
   it.each([
     ['no scope', undefined, []],
     ['system/RiskAssessment.c', 'system/RiskAssessment.c', ['POST /v1/assessments']],
@@ -217,6 +223,7 @@ describe('The doors of the service', () => {
   it('leave no token in the log', () => {
     const logged = service.logged.join('');
     expect(logged).not.toContain(API_TOKEN);
+    expect(logged).not.toContain(NOTIFICATION_TOKEN);
     expect(logged).not.toContain('eyJ');
     expect(logged).not.toContain('token-of-');
   });
@@ -241,6 +248,7 @@ async function makeFaults(issuer: TestIssuer): Promise<Record<string, string | u
     'another scheme': `Basic ${API_TOKEN}`,
     'no scheme': API_TOKEN,
     'the API token and more': `Bearer ${API_TOKEN}x`,
+    'the token of a Subscription and more': `Bearer ${NOTIFICATION_TOKEN}x`,
     'two tokens': `Bearer ${API_TOKEN} ${good}`,
     'no token that anyone gave': 'Bearer not-a-token-of-anyone',
     'a token without end': `Bearer ${'a'.repeat(9_000)}`,

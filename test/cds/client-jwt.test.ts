@@ -9,10 +9,19 @@ import { Egress } from '../../api/egress/egress.ts';
 import { StoredJtis } from '../../api/jobs/jti-store.ts';
 import { serve } from '../support/http-server.ts';
 import type { TestServer } from '../support/http-server.ts';
-import { OWN_EHR, patientView, PUBLIC_URL, startCdsDoor } from './support.ts';
+import { orderHook, OWN_EHR, PARACETAMOL, patientView, PUBLIC_URL, startCdsDoor } from './support.ts';
 import type { CdsDoor } from './support.ts';
 
 const PATH = '/cds-services/hemocast-patient';
+const DISCOVERY = '/cds-services';
+/** Every address of the door. */
+const ADDRESSES = [
+  DISCOVERY,
+  ...['patient', 'orders'].flatMap((id) =>
+    [`hemocast-${id}`, `hemocast-${id}/feedback`].map((path) => `${DISCOVERY}/${path}`),
+  ),
+];
+const FEEDBACK = { feedback: [{ card: 'c', outcome: 'overridden', outcomeTimestamp: '2026-11-12T10:00:00Z' }] };
 const ISS = 'https://ehr.example/';
 const TENANT = 'tenant-a';
 
@@ -32,6 +41,8 @@ let stranger: CryptoKey;
 let publicJwk: JWK;
 let strangersJwk: JWK;
 let jtis = 0;
+/** The address that tokens are made for. */
+let aimedAt = PATH;
 const refusals: string[] = [];
 
 beforeAll(async () => {
@@ -77,7 +88,7 @@ const now = (): number => Math.floor(Date.now() / 1000);
 function claimsOf(changes: Record<string, unknown> = {}): Record<string, unknown> {
   const claims = {
     iss: ISS,
-    aud: PUBLIC_URL + PATH,
+    aud: PUBLIC_URL + aimedAt,
     iat: now(),
     exp: now() + 300,
     jti: `jti-${++jtis}`,
@@ -92,9 +103,12 @@ function token({ header, claims, key: signer = key }: Change = {}): Promise<stri
   return new SignJWT(claimsOf(claims)).setProtectedHeader(protectedHeader as JWTHeaderParameters).sign(signer);
 }
 
-const call = (authorization?: string, path = PATH) => {
-  const post = request(door).post(path);
-  return (authorization === undefined ? post : post.set('Authorization', authorization)).send(patientView('nobody'));
+const call = (authorization?: string, path = aimedAt) => {
+  const asked = path === DISCOVERY ? request(door).get(path) : request(door).post(path);
+  if (authorization !== undefined) void asked.set('Authorization', authorization);
+  if (path === DISCOVERY) return asked;
+  if (path.endsWith('/feedback')) return asked.send(FEEDBACK);
+  return asked.send(path === PATH ? patientView('nobody') : orderHook('order-sign', 'nobody', [PARACETAMOL]));
 };
 
 describe('A registered CDS client', () => {
@@ -113,7 +127,6 @@ describe('A registered CDS client', () => {
   it('names each address by its own URL: discovery, a service, its feedback', async () => {
     const at = (path: string) => token({ claims: { aud: PUBLIC_URL + path } });
     const feedback = `${PATH}/feedback`;
-    const body = { feedback: [{ card: 'c', outcome: 'overridden', outcomeTimestamp: '2026-11-12T10:00:00Z' }] };
     await request(door)
       .get('/cds-services')
       .set('Authorization', `Bearer ${await at('/cds-services')}`)
@@ -125,12 +138,12 @@ describe('A registered CDS client', () => {
     await request(door)
       .post(feedback)
       .set('Authorization', `Bearer ${await at(feedback)}`)
-      .send(body)
+      .send(FEEDBACK)
       .expect(200);
     await request(door)
       .post(feedback)
       .set('Authorization', `Bearer ${await at(PATH)}`)
-      .send(body)
+      .send(FEEDBACK)
       .expect(401);
   });
 
@@ -144,6 +157,8 @@ describe('A registered CDS client', () => {
 
 describe('Every other caller', () => {
   const bodies = new Set<string>();
+  /** Discovery is open to who shows none. */
+  const WITHOUT_A_TOKEN = ['no token', 'an empty header'];
   const b64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
   it.each<[string, () => Promise<string | undefined> | string | undefined]>([
@@ -188,7 +203,7 @@ describe('Every other caller', () => {
     ['the base as aud', async () => `Bearer ${await token({ claims: { aud: PUBLIC_URL } })}`],
     [
       'another service as aud',
-      async () => `Bearer ${await token({ claims: { aud: `${PUBLIC_URL}/cds-services/hemocast-orders` } })}`,
+      async () => `Bearer ${await token({ claims: { aud: `${PUBLIC_URL}/cds-services/another` } })}`,
     ],
     ['expired', async () => `Bearer ${await token({ claims: { iat: now() - 400, exp: now() - 60 } })}`],
     ['no exp', async () => `Bearer ${await token({ claims: { exp: undefined } })}`],
@@ -219,13 +234,25 @@ describe('Every other caller', () => {
         return `Bearer ${header}.${b64(claimsOf())}.${signature}`;
       },
     ],
-  ])('is refused alike: %s', async (_what, make) => {
-    const answer = await call(await make())
-      .expect(401)
-      .expect('WWW-Authenticate', 'Bearer');
-    bodies.add(answer.text);
+  ])('is refused alike at every address: %s', async (what, make) => {
+    for (aimedAt of ADDRESSES) {
+      if (aimedAt === DISCOVERY && WITHOUT_A_TOKEN.includes(what)) continue;
+      const answer = await call(await make())
+        .expect(401)
+        .expect('WWW-Authenticate', 'Bearer');
+      bodies.add(answer.text);
+    }
     expect([...bodies]).toHaveLength(1);
   });
+
+  it.each(ADDRESSES)(
+    'is admitted to %s with a token for it, so that the faults above are the reason',
+    async (address) => {
+      aimedAt = address;
+      await call(`Bearer ${await token()}`).expect(200);
+      aimedAt = PATH;
+    },
+  );
 
   it('is told of no service, hook or patient before that', async () => {
     expect((await call(undefined, '/cds-services/nothing')).status).toBe(401);

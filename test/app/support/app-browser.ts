@@ -1,4 +1,4 @@
-/** The SMART app in Chromium, opened as an EHR launch leaves it, on the service as its user runs it. */
+/** The SMART app in Chromium, launched by the sandbox EHR or opened as a launch leaves it, on the service as its user runs it. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -69,19 +69,51 @@ export async function openApp(
   patient: string,
   options: BrowserContextOptions & LaunchOptions & { readonly context?: BrowserContext } = {},
 ): Promise<AppPage> {
-  const { appContext, fhir, context: given, ...contextOptions } = options;
+  const { appContext, fhir, ...contextOptions } = options;
+  const app = await newAppPage(browser, contextOptions);
+  if (fhir === HOSPITAL) await openHospital(app.context, service);
+  await app.page.addInitScript(
+    `sessionStorage.setItem('${patient}-state', ${JSON.stringify(JSON.stringify(launchedState(service, patient, { appContext, fhir })))})`,
+  );
+  await app.page.goto(`${service.url}/app/index.html?state=${patient}-state`);
+  return app;
+}
+
+/** Opens the app by an EHR launch: SMART App Launch through the sandbox's authorization server, with a token for this patient. */
+export async function launchApp(
+  browser: Browser,
+  service: ServiceProcess,
+  patient: string,
+  options: BrowserContextOptions & { readonly context?: BrowserContext } = {},
+): Promise<AppPage> {
+  const app = await newAppPage(browser, options);
+  await app.page.goto(await launchUrl(service, { patient }));
+  return app;
+}
+
+/** Where an EHR sends the browser to launch the app; `context` as in SMART App Launch 2.2. */
+export async function launchUrl(service: ServiceProcess, context: object): Promise<string> {
+  const response = await fetch(`${service.url}/sandbox/launch`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(context),
+  });
+  const { launch } = (await response.json()) as { launch: string };
+  return `${service.url}/app/launch.html?${new URLSearchParams({ iss: `${service.url}/sandbox/fhir`, launch })}`;
+}
+
+async function newAppPage(
+  browser: Browser,
+  options: BrowserContextOptions & { readonly context?: BrowserContext },
+): Promise<AppPage> {
+  const { context: given, ...contextOptions } = options;
   const context = given ?? (await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions }));
-  if (fhir === HOSPITAL) await openHospital(context, service);
   const page = await context.newPage();
   const [complaints, requested]: string[][] = [[], []];
   page.on('pageerror', (error) => void complaints.push(error.message));
   page.on('console', (message) => void (message.type() === 'error' && complaints.push(message.text())));
   page.on('dialog', (dialog) => (complaints.push(`dialog ${dialog.message()}`), dialog.dismiss()));
   page.on('request', (request) => void requested.push(request.url()));
-  await page.addInitScript(
-    `sessionStorage.setItem('${patient}-state', ${JSON.stringify(JSON.stringify(launchedState(service, patient, { appContext, fhir })))})`,
-  );
-  await page.goto(`${service.url}/app/index.html?state=${patient}-state`);
   return { page, context, complaints, requested, close: () => (given === undefined ? context.close() : page.close()) };
 }
 

@@ -1,36 +1,29 @@
 /** A forecast as the service files it in an EHR that keeps neither RiskAssessment nor Media, put into the sandbox's chart. */
 import { rolesOf, toResource } from '../../../api/ehr/report-resources.ts';
-import { toForecast } from '../../../smart-app/src/chart/forecast.ts';
-import type { Forecast } from '../../../smart-app/src/chart/forecast.ts';
+import type { Assessment } from '../../../api/assessment/assessment.ts';
+import type { Prediction } from '../../../api/prediction/prediction.ts';
 import { MODEL, aReport } from '../../ehr/support/report.ts';
 import { PLAIN, written } from '../../ehr/support/written.ts';
 import type { ServiceProcess } from '../../support/service-process.ts';
-import { forecastsOf, putResource } from './app-browser.ts';
+import { putResource } from './app-browser.ts';
 
 /** The numbers and the picture are those of `like`, an assessed patient. */
 export async function fileInPlainForm(service: ServiceProcess, patient: string, like: string): Promise<void> {
-  const [resource] = await forecastsOf(service, like);
-  const forecast = toForecast(resource, `Patient/${like}`) as Forecast;
-  const { probabilityPercent, interval, band, label } = forecast;
-  const prediction = {
-    probability: probabilityPercent! / 100,
-    riskBand: band!,
-    probabilityInterval: {
-      low: interval!.lowPercent / 100,
-      high: interval!.highPercent / 100,
-      level: interval!.levelPercent / 100,
-      method: interval!.method,
-    },
+  const listed = (await (await service.fetch(`/v1/assessments?patient=Patient/${like}`)).json()) as {
+    items: (Pick<Assessment, 'prediction' | 'model' | 'resources'> & { prediction: Prediction })[];
   };
+  const [{ prediction, model, resources }] = listed.items.filter((one) => one.prediction !== null);
   const study = {
     patientReference: `Patient/${patient}`,
     encounterReference: undefined,
     thrombectomy: undefined,
     reference: { resourceType: 'ImagingStudy', id: `${patient}-ct` },
   } as const;
-  const model = { ...MODEL, disclaimer: label! };
-  const plain = await written(aReport({ study, prediction, report: { model } }), PLAIN);
-  const comparison = await comparisonOf(service, forecast.reference);
+  const plain = await written(
+    aReport({ study, prediction, report: { model: { ...MODEL, disclaimer: model.disclaimer } } }),
+    PLAIN,
+  );
+  const comparison = await comparisonOf(service, resources!.riskAssessment);
   const report = {
     ...plain,
     references: { ...plain.references, binaries: { comparison: comparison.url } },
