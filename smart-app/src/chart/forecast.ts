@@ -160,8 +160,8 @@ export function localReference(reference: unknown): string | undefined {
   return RELATIVE.exec(textOf(reference) ?? '')?.[1];
 }
 
-/** 'past': it would count, and the time it is about is over. */
-export type Standing = 'current' | 'past' | 'superseded' | 'withdrawn';
+/** 'past': it would count, and the time it is about is over. 'ungrounded': it would count, and the chart does not list its CT. */
+export type Standing = 'current' | 'past' | 'superseded' | 'ungrounded' | 'withdrawn';
 
 export interface ChosenForecast {
   /** Undefined where the chart has none that may be shown. */
@@ -187,8 +187,14 @@ export interface Requested {
  * counts, else the newest that is past.
  *
  * @param now undefined where no window ends (Session.windowEnds)
+ * @param studies the patient's imaging studies that were not taken back; undefined where they are not known
  */
-export function chooseForecast(forecasts: readonly Forecast[], requested: Requested = {}, now?: Date): ChosenForecast {
+export function chooseForecast(
+  forecasts: readonly Forecast[],
+  requested: Requested = {},
+  now?: Date,
+  studies?: readonly string[],
+): ChosenForecast {
   const newestFirst = [...forecasts].sort((a, b) => (timeOf(b.madeAt) || 0) - (timeOf(a.madeAt) || 0));
   const standing = newestFirst.filter((forecast) => !isWithdrawn(forecast));
   const replaced = new Set(standing.map(({ supersedes }) => supersedes));
@@ -197,6 +203,7 @@ export function chooseForecast(forecasts: readonly Forecast[], requested: Reques
     if (isWithdrawn(forecast)) return 'withdrawn';
     const newest = valid.find(({ studyReference }) => studyReference === forecast.studyReference);
     if (forecast !== newest) return 'superseded';
+    if (!forecast.isOfMergedRecord && studies?.includes(forecast.studyReference ?? '') === false) return 'ungrounded';
     return now !== undefined && hasEnded(forecast, now) ? 'past' : 'current';
   };
   const all = newestFirst.map((forecast) => ({ forecast, standing: standingOf(forecast) }));

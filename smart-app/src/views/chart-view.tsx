@@ -19,7 +19,7 @@ import type { Session } from '../session/launched.ts';
 import { Banner } from './banner.tsx';
 import { FindingsPanel } from './findings-panel.tsx';
 import { LimitsPanel } from './limits-panel.tsx';
-import { StudyNotice, StandingNotice, WorkNotice } from './notices.tsx';
+import { NewerStudyNotice, StandingNotice, WorkNotice } from './notices.tsx';
 import { HistoryPanel, OriginPanel } from './origin-panel.tsx';
 import { RiskPanel } from './risk-panel.tsx';
 import { ViewerPanel } from './viewer-panel.tsx';
@@ -148,7 +148,8 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   const open = (chosen: Forecast): void => setRequested(chosen.reference);
   const study = list.studies?.find(({ reference }) => reference === forecast?.studyReference);
   const current = details?.of === forecast?.reference ? details : undefined;
-  const standing = screen?.chosen.standing ?? 'current';
+  const chosen = screen && judgeAgain(screen.chosen, session.windowEnds, list.standing);
+  const standing = chosen?.standing ?? 'current';
   if (failure !== undefined && screen === undefined) {
     return (
       <>
@@ -168,7 +169,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   return (
     <>
       <Banner patient={screen?.patient} study={study} label={forecast?.label ?? session.config.disclaimer} />
-      <main aria-busy={screen === undefined} data-state={stateName(screen, work)}>
+      <main aria-busy={screen === undefined} data-state={stateName(chosen, work)}>
         {screen === undefined && (
           <p className="panel notice" role="status">
             Reading the chart …
@@ -190,16 +191,14 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             {screen.problem} Whether the chart holds another forecast is not known.
           </p>
         )}
-        {screen !== undefined && (
-          <StandingNotice chosen={screen.chosen} withdrawnAt={current?.withdrawnAt} onOpen={open} />
-        )}
+        {chosen !== undefined && <StandingNotice chosen={chosen} withdrawnAt={current?.withdrawnAt} onOpen={open} />}
         {forecast !== undefined && (standing === 'current' || standing === 'past') && (
-          <StudyNotice forecast={forecast} list={list} />
+          <NewerStudyNotice forecast={forecast} list={list} />
         )}
-        {screen !== undefined && (
+        {screen !== undefined && chosen !== undefined && (
           <WorkNotice
             work={work}
-            chosen={screen.chosen}
+            chosen={chosen}
             filed={filed}
             isWhole={screen.problem === undefined}
             list={list}
@@ -209,7 +208,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             usualMs={session.config.usualMs}
           />
         )}
-        {screen !== undefined && forecast !== undefined && (
+        {chosen !== undefined && forecast !== undefined && (
           <div className="forecast">
             <div className="column">
               <RiskPanel forecast={forecast} standing={standing} />
@@ -224,12 +223,12 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             <div className="column">
               <LimitsPanel forecast={forecast} details={current} />
               <OriginPanel session={session} forecast={forecast} details={current} />
-              <HistoryPanel chosen={screen.chosen} onOpen={open} />
+              <HistoryPanel chosen={chosen} onOpen={open} />
             </div>
           </div>
         )}
-        {screen !== undefined && forecast === undefined && screen.chosen.all.length > 0 && (
-          <HistoryPanel chosen={screen.chosen} onOpen={open} />
+        {chosen !== undefined && forecast === undefined && chosen.all.length > 0 && (
+          <HistoryPanel chosen={chosen} onOpen={open} />
         )}
       </main>
     </>
@@ -255,9 +254,10 @@ function useLooks(look: (isOver: () => boolean) => Promise<void>, everyMs: numbe
   }, [look, everyMs, wanted]);
 }
 
-function judgeAgain({ all, shown }: ChosenForecast, windowEnds: boolean): ChosenForecast {
+/** What is shown stays; whether it counts is judged by the time it is now, and by the studies where they are known. */
+function judgeAgain({ all, shown }: ChosenForecast, windowEnds: boolean, studies?: readonly string[]): ChosenForecast {
   const forecasts = all.map(({ forecast }) => forecast);
-  return chooseForecast(forecasts, { riskAssessment: shown?.reference }, windowEnds ? new Date() : undefined);
+  return chooseForecast(forecasts, { riskAssessment: shown?.reference }, windowEnds ? new Date() : undefined, studies);
 }
 
 function isSameFiled(before: Work | undefined, found: Work): boolean {
@@ -265,8 +265,8 @@ function isSameFiled(before: Work | undefined, found: Work): boolean {
 }
 
 /** For tests and support: which of the screen's states this is. */
-function stateName(screen: FirstScreen | undefined, work: Work | undefined): string {
-  if (screen === undefined) return 'loading';
-  if (screen.chosen.shown !== undefined) return screen.chosen.standing;
+function stateName(chosen: ChosenForecast | undefined, work: Work | undefined): string {
+  if (chosen === undefined) return 'loading';
+  if (chosen.shown !== undefined) return chosen.standing;
   return work === undefined ? 'loading' : `none-${work.kind}`;
 }

@@ -244,6 +244,10 @@ const STANDING: Readonly<Record<Exclude<Standing, 'current'>, readonly [heading:
     'This assessment has been replaced',
     'A later assessment of this patient counts instead. Do not use its number.',
   ],
+  ungrounded: [
+    'The chart does not list the CT that this forecast rests on',
+    'It may have been withdrawn, or filed under another patient. Do not use the number.',
+  ],
   withdrawn: ['This assessment was withdrawn', 'It is marked as entered in error in the chart. Do not use its number.'],
 };
 
@@ -275,16 +279,14 @@ export function StandingNotice({
   );
 }
 
-/** Whether the forecast rests on a CT that stands, and on the newest one, where that is not so or not known. */
-export function StudyNotice({ forecast, list }: { readonly forecast: Forecast; readonly list: StudyList }): ReactNode {
-  if (!forecast.isOfMergedRecord && list.standing?.includes(forecast.studyReference ?? '') === false) {
-    return (
-      <p className="panel notice warning" role="alert">
-        The chart does not list the CT that the forecast below rests on: it may have been withdrawn, or filed under
-        another patient. Do not use the number before you know.
-      </p>
-    );
-  }
+/** Whether the forecast rests on the newest CT, where it does not or that is not known. */
+export function NewerStudyNotice({
+  forecast,
+  list,
+}: {
+  readonly forecast: Forecast;
+  readonly list: StudyList;
+}): ReactNode {
   const newer = newerThan(list.studies ?? [], forecast.studyReference);
   if (newer !== undefined) {
     return (

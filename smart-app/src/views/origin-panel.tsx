@@ -69,6 +69,7 @@ export function HistoryPanel({ chosen, onOpen }: HistoryProps): ReactNode {
     current: 'current',
     past: 'its 72 hours have passed',
     superseded: 'superseded',
+    ungrounded: 'its CT is not listed',
     withdrawn: 'withdrawn',
   } as const;
   return (

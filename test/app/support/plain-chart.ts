@@ -10,19 +10,16 @@ import { putResource } from './app-browser.ts';
 /** The numbers and the picture are those of `like`, an assessed patient. */
 export async function fileInPlainForm(service: ServiceProcess, patient: string, like: string): Promise<void> {
   const listed = (await (await service.fetch(`/v1/assessments?patient=Patient/${like}`)).json()) as {
-    items: (Pick<Assessment, 'prediction' | 'model' | 'resources'> & { prediction: Prediction })[];
+    items: (Pick<Assessment, 'resources'> & { prediction: Prediction; disclaimer: string })[];
   };
-  const [{ prediction, model, resources }] = listed.items.filter((one) => one.prediction !== null);
+  const [{ prediction, disclaimer, resources }] = listed.items.filter((one) => one.prediction !== null);
   const study = {
     patientReference: `Patient/${patient}`,
     encounterReference: undefined,
     thrombectomy: undefined,
     reference: { resourceType: 'ImagingStudy', id: `${patient}-ct` },
   } as const;
-  const plain = await written(
-    aReport({ study, prediction, report: { model: { ...MODEL, disclaimer: model.disclaimer } } }),
-    PLAIN,
-  );
+  const plain = await written(aReport({ study, prediction, report: { model: { ...MODEL, disclaimer } } }), PLAIN);
   const comparison = await comparisonOf(service, resources!.riskAssessment);
   const report = {
     ...plain,
