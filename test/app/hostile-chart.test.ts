@@ -14,6 +14,7 @@ import {
   stateOf,
   stopApp,
 } from './support/app-browser.ts';
+import { fileInPlainForm } from './support/plain-chart.ts';
 
 /** Ways in which text has become script or a request elsewhere; each would set `hit` or call the address. */
 const PAYLOADS = [
@@ -57,7 +58,9 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
       for (const payload of PAYLOADS)
         resource.note.push({ text: payload }, { text: `Limit of this result (x): ${payload}` });
     });
-    for (const { reference } of risk.basis.slice(1)) {
+    const [, volume, ...others] = risk.basis;
+    await changeResource(service, volume.reference, ({ valueQuantity }) => void (valueQuantity.unit = HOSTILE));
+    for (const { reference } of others) {
       await changeResource(service, reference, (resource) => {
         resource.method.text = HOSTILE;
         delete resource.valueQuantity;
@@ -66,6 +69,8 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
         resource.dataAbsentReason = { text: HOSTILE };
       });
     }
+    const [{ resource: procedure }] = (await service.fhir(`Procedure?subject=Patient/${patient}`)).entry;
+    await changeResource(service, `Procedure/${procedure.id}`, (resource) => void (resource.code.text = HOSTILE));
     await changeResource(service, risk.performer.reference, (resource) => {
       resource.deviceName[0].name = HOSTILE;
       resource.version[0].value = HOSTILE;
@@ -88,6 +93,31 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     const text = await page.locator('#app').innerText();
     for (const payload of PAYLOADS) expect(text.toLowerCase()).toContain(payload.toLowerCase().slice(0, 30));
     await expectNothingOf(page, requested, complaints);
+    await close();
+  });
+
+  it('gets no further by the Observation of an EHR that keeps no RiskAssessment', async () => {
+    await fileInPlainForm(service, 'novak-petra', 'rivera-ana');
+    const observations: { id: string }[] = (await service.fhir('Observation?subject=Patient/novak-petra')).entry.map(
+      ({ resource }: { resource: { id: string } }) => resource,
+    );
+    expect(observations.length).toBeGreaterThan(1);
+    for (const { id } of observations) {
+      await changeResource(service, `Observation/${id}`, (resource) => {
+        resource.method.text = HOSTILE;
+        resource.interpretation = [{ text: HOSTILE }];
+        for (const payload of PAYLOADS) (resource.note ??= []).push({ text: payload });
+      });
+    }
+    const { page, context, requested, complaints, close } = await openApp(browser, service, 'novak-petra');
+    await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ status: 404, json: {} }));
+    await page.reload();
+    await stateOf(page, 'current');
+    await page.evaluate('document.querySelectorAll("details").forEach((element) => { element.open = true })');
+    const text = await page.locator('#app').innerText();
+    for (const payload of PAYLOADS) expect(text.toLowerCase()).toContain(payload.toLowerCase().slice(0, 30));
+    await page.getByText('this picture of both').waitFor();
+    await expectNothingOf(page, requested, complaints, 'script, iframe, link, style, img:not([src^="blob:"])');
     await close();
   });
 
@@ -125,11 +155,12 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     page: Page,
     requested: readonly string[],
     complaints: readonly string[],
+    inserted = 'script, iframe, link, style, img',
   ): Promise<void> {
     expect(await page.evaluate('window.hit')).toBeUndefined();
-    expect(await page.locator('#app :is(script, iframe, link, style, img)').count()).toBe(0);
-    expect(requested.filter((url) => !url.startsWith(`${service.url}/`))).toEqual([]);
-    expect(complaints.filter((complaint) => !complaint.includes('status of 422'))).toEqual([]);
+    expect(await page.locator(`#app :is(${inserted})`).count()).toBe(0);
+    expect(requested.filter((url) => !/^blob:/.test(url) && !url.startsWith(`${service.url}/`))).toEqual([]);
+    expect(complaints.filter((complaint) => !/status of (422|404)/.test(complaint))).toEqual([]);
   }
 
   it('gets no further in the sandbox EHR, neither by its chart nor by a card', async () => {

@@ -1,6 +1,6 @@
 /** The pictures of the front page, taken anew: with HEMOCAST_PICTURES=1 they replace those of docs/images. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
@@ -55,6 +55,16 @@ describeWith('Chromium', 'The pictures of the front page', () => {
     await viewerReady(hand.page);
     await take(hand.page, 'app-phone.png');
     await hand.close();
+  });
+
+  it('show the comparison as it lies in the chart', async () => {
+    const { entry } = await service.fhir(`Media?subject=Patient/${PATIENT}`);
+    const contents = entry.map(({ resource }: { resource: { content: object } }) => resource.content);
+    const { url } = contents.find(({ contentType }: { contentType: string }) => contentType === 'image/png');
+    const answer = await fetch(`${service.url}/sandbox/fhir/${url}`, { headers: { accept: 'image/png' } });
+    const picture = Buffer.from(await answer.arrayBuffer());
+    expect(picture.byteLength).toBeGreaterThan(LEAST_BYTES);
+    writeFileSync(join(folder, 'comparison.png'), picture);
   });
 
   it('show the sandbox EHR with a card at an anticoagulant’s signature, whose link opens the app on its forecast', async () => {

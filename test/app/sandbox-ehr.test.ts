@@ -133,12 +133,14 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     expect(await upload('abdomen_ct_3slice_ge')).toMatch(/In the chart of[^]*No forecast: \S+/);
   }, 180_000);
 
-  it('has no accessibility violation that axe finds, with a card on the chart and one on an order', async () => {
+  it('has no accessibility violation that axe finds, with a card on the chart, one on an order and the app in its panel', async () => {
     await page.getByRole('button', { name: /Lindqvist/ }).click();
     await cardOf('Lindqvist-Sim').first().waitFor();
     await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
     await page.getByRole('button', { name: 'Sign' }).click();
     await cardOf('New order').first().waitFor();
+    await page.getByRole('button', { name: 'Open hemocast' }).first().click();
+    await page.frameLocator('iframe[title="hemocast"]').getByText('high risk').waitFor({ timeout: 30_000 });
     expect(await violations(page)).toEqual([]);
   }, 60_000);
 

@@ -162,11 +162,12 @@ describeWith('Chromium', 'The viewer', () => {
     expect(over[1]).toBe(plain[1]);
   });
 
-  it('is as accessible with both overlays on', async () => {
-    await press('r', 'd', 'a');
+  it('is as accessible with both overlays and the help on its keys', async () => {
+    await press('r', 'd', 'a', '?');
     await page.getByText('Where both tasks looked').waitFor();
+    await page.locator('#viewer-help').waitFor();
     expect(await violations(page)).toEqual([]);
-    await press('r');
+    await press('r', '?');
   });
 
   it('sets the window by a left drag, zooms by a right one and moves by a middle one', async () => {

@@ -14,6 +14,7 @@ COMMANDS = {
     "acceptance": "hemocast_training.acceptance",
     "sandbox-patients": "hemocast_training.sandbox_patients",
     "train": "hemocast_training.train",
+    "average": "hemocast_training.average",
     "ablate": "hemocast_training.ablate",
     "conditional": "hemocast_training.conditional",
     "evaluate": "hemocast_training.evaluate",

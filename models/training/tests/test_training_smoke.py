@@ -63,6 +63,25 @@ def test_a_run_may_begin_with_the_weights_of_another_and_says_so(cohorts, traine
         Trainer(train, validation, tmp_path / "other", NetworkConfig(interactive=False), {"start": str(trained_run)})
 
 
+def test_two_runs_of_one_start_become_one_network_and_unrelated_ones_do_not(cohorts, trained_run, tmp_path, capsys):
+    train, validation = Cohort(cohorts / "train"), Cohort(cohorts / "validation", limit=2)
+    for seed in (1, 2):
+        options = {"seed": seed, "start": str(trained_run), "batch": 2, "epoch_pairs": 2}
+        trainer = Trainer(train, validation, tmp_path / str(seed), NetworkConfig(), options)
+        record = trainer.epoch(0.0, Budget(seconds=float("inf")))
+        trainer.history.append({**record, "validation_auc": 0.5, "minutes": 0.25})
+        trainer.save()
+    command = ["average", "--validation", str(cohorts / "validation"), "--validate", "4", "--out", str(tmp_path / "mean"), "--runs"]
+    assert main([*command, str(tmp_path / "1"), str(tmp_path / "2")]) == 0
+    parts = [load_network(tmp_path / name)[0].state_dict() for name in ("1", "2", "mean")]
+    kernel = "stem.weight"
+    assert torch.allclose(parts[2][kernel], (parts[0][kernel] + parts[1][kernel]) / 2) and not torch.equal(*[p[kernel] for p in parts[:2]])
+    last = load_network(tmp_path / "mean")[1]["history"][-1]
+    assert (last["pairs_seen"], last["minutes"]) == (4, 0.5)
+    assert main([*command, str(tmp_path / "1"), str(trained_run)]) == 1
+    assert "--start" in capsys.readouterr().err
+
+
 @torch.no_grad()
 def total_loss(trainer: Trainer) -> float:
     """Generation and auxiliary loss on four fixed pairs."""
