@@ -25,7 +25,7 @@ export interface Withdrawal {
 }
 
 /** A forecast of 72 h is not taken back because its beginning was noted more exactly. ms */
-const TOLERATED_CORRECTION_MS = 3_600_000;
+export const TOLERATED_CORRECTION_MS = 3_600_000;
 
 /**
  * Reads the chart again; null where the result stands on it. Throws UpstreamError, TransientError, CancelledError: a chart that cannot be

@@ -81,11 +81,8 @@ export async function answerHook(call: HookCall, isOwnEhr: boolean, parts: HookP
 
   const search = chartSearch(call, isOwnEhr, parts);
   const evidence = await gatherEvidence(call, isOwnEhr, parts, search);
-  const chosen = choosePatientState(evidence);
-  if (chosen.kind === 'unknown') throw new PrefetchMissingError();
-  const isLost =
-    chosen.kind === 'result' && (await hasLostItsGround(groundOf(chosen.forecast, evidence), { ...call, search }));
-  const found: PatientState = isLost ? { kind: 'none' } : chosen;
+  const found = choosePatientState(evidence);
+  if (found.kind === 'unknown') throw new PrefetchMissingError();
   if (found.kind === 'unassessed' && !isOwnEhr) return { cards: [], state: 'none' }; // its images are out of our reach
   const state = found.kind === 'unassessed' ? askFor(found.study, parts) : found;
   const { hook, hookInstance } = call;
@@ -99,7 +96,11 @@ export async function answerHook(call: HookCall, isOwnEhr: boolean, parts: HookP
           publicUrl: parts.publicUrl(),
           disclaimer: parts.disclaimer(),
         });
-  return { cards: card === undefined ? [] : [card], state: state.kind };
+  if (card === undefined) return { cards: [], state: state.kind };
+  if (state.kind === 'result' && (await hasLostItsGround(groundOf(state.forecast, evidence), { ...call, search }))) {
+    return { cards: [], state: 'none' };
+  }
+  return { cards: [card], state: state.kind };
 }
 
 /** Asks for the assessment of a study that nobody has asked for, or for which nothing came of it. */
@@ -136,8 +137,8 @@ function groundOf({ reference, study }: Forecast, { assessments, chart }: Eviden
   const filed = chart?.find((forecast) => forecast.reference === reference);
   return {
     study,
-    isOfMergedRecord: filed?.isOfMergedRecord ?? false,
-    thrombectomy: own?.basis?.thrombectomy?.reference ?? null,
+    mergedReferences: filed?.mergedReferences ?? [],
+    thrombectomy: own?.basis?.thrombectomy ?? null,
   };
 }
 

@@ -20,8 +20,8 @@ export interface ChartForecast {
   readonly writtenAt: string;
   /** Last instant or day of the time the forecast is about; null where it could not be dated. */
   readonly windowEnd: string | null;
-  /** Its note says that the CT is filed under a record that the chart has merged into this patient's. */
-  readonly isOfMergedRecord: boolean;
+  /** "Patient/<id>" of merged records under which its CT is filed, as its notes say. */
+  readonly mergedReferences: readonly string[];
   /** Whether its status is that of a result: not entered in error, cancelled or unknown. */
   readonly isCurrent: boolean;
   /** What it says; null where that is not current or cannot be read. */
@@ -62,7 +62,7 @@ function toChartForecast(resource: RiskAssessment): ChartForecast | undefined {
     study,
     writtenAt: occurrenceDateTime,
     windowEnd: prediction?.whenPeriod?.end ?? null,
-    isOfMergedRecord: isOfMergedRecord(note),
+    mergedReferences: mergedReferences(note),
     isCurrent,
     forecast: readable
       ? {
@@ -98,17 +98,16 @@ export function readChartObservations(
       study: `ImagingStudy/${studies.get(`Observation/${id}`)}`,
       writtenAt: issued,
       windowEnd: component?.find(({ code }) => isCoded(code, 'forecast-window'))?.valuePeriod?.end ?? null,
-      isOfMergedRecord: isOfMergedRecord(note),
+      mergedReferences: mergedReferences(note),
       isCurrent: CURRENT.has(status),
       forecast: null,
     }));
 }
 
-/** As api/ehr/risk-assessment.ts notes it. */
-function isOfMergedRecord(note: readonly Annotation[] | undefined): boolean {
-  return (
-    note?.some(({ text }) => /^The imaging study names \S+, which the chart has replaced by /.test(text ?? '')) ?? false
-  );
+/** As api/ehr/risk-assessment.ts notes them. */
+function mergedReferences(note: readonly Annotation[] | undefined): readonly string[] {
+  const pattern = /^The imaging study names (Patient\/\S+), which the chart has replaced by /;
+  return (note ?? []).flatMap(({ text }) => pattern.exec(text ?? '')?.[1] ?? []);
 }
 
 export function newestFirst(a: ChartForecast, b: ChartForecast): number {

@@ -1,16 +1,17 @@
 /** Whether what a forecast rests on is still in the chart. The chart watch takes a result back at its next look; a card must not wait for it. */
 import type { ImagingStudy, Procedure, Resource } from '@medplum/fhirtypes';
+import type { AssessmentBasis } from '../assessment/assessment.ts';
+import { TOLERATED_CORRECTION_MS } from '../assessment/withdrawal.ts';
 import { readPrefetch } from './prefetch.ts';
 import { isPatient } from './reference.ts';
-import type { PrefetchKey } from './services.ts';
 
 export interface Ground {
   /** "ImagingStudy/<id>" */
   readonly study: string;
-  /** The images are filed under a record that the chart has merged into this patient's. */
-  readonly isOfMergedRecord: boolean;
-  /** "Procedure/<id>" that the 72 hours are counted from; null where they are not, or where only the chart tells of the forecast. */
-  readonly thrombectomy: string | null;
+  /** "Patient/<id>" of records that the chart has merged into this patient's: the CT may still be filed there. */
+  readonly mergedReferences: readonly string[];
+  /** What the 72 hours are counted from; null where they are not, or where only the chart tells of the forecast. */
+  readonly thrombectomy: AssessmentBasis['thrombectomy'];
 }
 
 export interface GroundSources {
@@ -23,39 +24,54 @@ export interface GroundSources {
   ): Promise<readonly Resource[] | undefined>;
 }
 
-/**
- * What was sent along decides where it lists the CT and the thrombectomy; the EHR is asked for one that it does not list. Lost is also what
- * a whole list leaves out where the EHR cannot be asked.
- */
+/** What was sent along decides where it is whole; the EHR is asked for the rest. Where that cannot be, only a whole list can say that it is lost. */
 export async function hasLostItsGround(ground: Ground, sources: GroundSources): Promise<boolean> {
-  const { study, isOfMergedRecord, thrombectomy } = ground;
-  const { patientId } = sources;
-  const lost = await Promise.all([
-    isGone('ImagingStudy', study, 'imagingStudies', sources, (one) => {
-      const { status, subject } = one as ImagingStudy;
-      const isTakenBack = status === 'entered-in-error' || status === 'cancelled';
-      return !isTakenBack && (isOfMergedRecord || isPatient(subject?.reference, patientId));
-    }),
-    thrombectomy !== null &&
-      isGone('Procedure', thrombectomy, 'procedures', sources, (one) => (one as Procedure).status === 'completed'),
-  ]);
+  const lost = await Promise.all([isStudyLost(ground, sources), isThrombectomyLost(ground, sources)]);
   return lost.includes(true);
 }
 
-async function isGone(
-  resourceType: 'ImagingStudy' | 'Procedure',
-  reference: string,
-  key: PrefetchKey,
-  { prefetch, search }: GroundSources,
-  stands: (resource: Resource) => boolean,
+async function isStudyLost(
+  { study, mergedReferences }: Ground,
+  { patientId, prefetch, search }: GroundSources,
 ): Promise<boolean> {
-  const id = reference.slice(resourceType.length + 1);
-  const isIt = (resource: Resource): boolean => resource.resourceType === resourceType && resource.id === id;
-  const sent = readPrefetch(prefetch, key, resourceType);
+  const id = study.slice('ImagingStudy/'.length);
+  const isIt = (resource: Resource): resource is ImagingStudy =>
+    resource.resourceType === 'ImagingStudy' && resource.id === id;
+  const stands = ({ status, subject }: ImagingStudy): boolean => {
+    const isTakenBack = status === 'entered-in-error' || status === 'cancelled';
+    const owners = [patientId, ...mergedReferences.map((reference) => reference.slice('Patient/'.length))];
+    return !isTakenBack && owners.some((owner) => isPatient(subject?.reference, owner));
+  };
+  const sent = readPrefetch(prefetch, 'imagingStudies', 'ImagingStudy');
   const listed = sent.resources.find(isIt);
   if (listed !== undefined) return !stands(listed);
-  const found = sent.state === 'refused' ? undefined : await search(resourceType, { _id: id });
-  if (found === undefined) return sent.state === 'known';
+  // A list by modality leaves out a study without one, a list by patient one of a merged record.
+  const found = sent.state === 'refused' ? undefined : await search('ImagingStudy', { _id: id });
+  if (found === undefined) return sent.state === 'known' && mergedReferences.length === 0;
   const it = found.find(isIt);
   return it === undefined || !stands(it);
+}
+
+/** As withdrawal.ts judges it: another entry of the same time is no other thrombectomy. */
+async function isThrombectomyLost(
+  { thrombectomy, mergedReferences }: Ground,
+  { patientId, prefetch, search }: GroundSources,
+): Promise<boolean> {
+  if (thrombectomy === null) return false;
+  const { reference, endedAt } = thrombectomy;
+  const sent = readPrefetch(prefetch, 'procedures', 'Procedure');
+  const asked = sent.state !== 'known' && sent.state !== 'refused';
+  const list = asked
+    ? await search('Procedure', { patient: patientId, status: 'completed' })
+    : sent.state === 'known'
+      ? sent.resources
+      : undefined;
+  if (list === undefined || mergedReferences.length > 0) return false;
+  return !list
+    .filter((one): one is Procedure => one.resourceType === 'Procedure' && one.status === 'completed')
+    .some((one) => {
+      const end = Date.parse(one.performedPeriod?.end ?? one.performedDateTime ?? '');
+      const isAsLong = Math.abs(end - Date.parse(endedAt ?? '')) <= TOLERATED_CORRECTION_MS;
+      return `Procedure/${one.id}` === reference || isAsLong;
+    });
 }

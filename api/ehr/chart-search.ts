@@ -17,9 +17,11 @@ export interface ChartSearchTarget {
 /** Pages read: a hook has no time for more, and an unread page may hold what matters. */
 const MOST_PAGES = 3;
 const MAX_BYTES = 4 * 2 ** 20;
+/** Severities of an OperationOutcome with which a search is not answered. */
+const FAULTS: ReadonlySet<string> = new Set(['error', 'fatal']);
 
 /**
- * Every match. Throws UpstreamError (refused, not FHIR, `ehr-search-too-long`), TransientError, EgressRefusedError,
+ * Every match. Throws UpstreamError (refused, not FHIR, `ehr-search-too-long`, `ehr-search-incomplete`), TransientError, EgressRefusedError,
  * CancelledError; never with the token in it.
  */
 export async function searchChart(
@@ -45,6 +47,8 @@ export async function searchChart(
       throw new UpstreamError('ehr-search-too-long', 'The search has more pages than a hook reads.');
     const bundle: Bundle = await readBundle(await get(`${baseUrl}${next}`), page);
     for (const { resource, search } of bundle.entry ?? []) {
+      if (resource?.resourceType === 'OperationOutcome' && resource.issue?.some(({ severity }) => FAULTS.has(severity)))
+        throw new UpstreamError('ehr-search-incomplete', 'The EHR says of its answer that it is not whole.');
       if (resource?.resourceType === resourceType && (search?.mode ?? 'match') === 'match') found.push(resource);
     }
     next = relativeNextLink(bundle, baseUrl);

@@ -54,20 +54,28 @@ case "$action" in
     run="$OUT/$network-$seed"
     until [ "$(ls "$cohorts"/train/shard-????.npz 2>/dev/null | wc -l)" -ge 2 ] \
       && [ "$(ls "$cohorts"/validation/shard-????.npz 2>/dev/null | wc -l)" -ge 2 ]; do sleep 1; done
+    # The copy is replaced as a whole, and bears the time of the checkpoint it was made of.
     bring_back() {
-      [ -n "$back" ] && [ "$run/checkpoint.pt" -nt "$back/$network-$seed/log.jsonl" ] || return 0
-      mkdir -p "$back/$network-$seed"
-      "$python" -m hemocast_training.checkpoint "$run"
-      split -b 12M -d "$run/light.pt" "$back/$network-$seed/light.pt."
-      cp "$run/config.json" "$run/log.jsonl" "$run/curves.png" "$back/$network-$seed/"
+      local there="$back/$network-$seed" stamp="$run/brought-back"
+      [ -n "$back" ] && [ "$run/checkpoint.pt" -nt "$stamp" ] || return 0
+      touch -r "$run/checkpoint.pt" "$stamp.next" && "$python" -m hemocast_training.checkpoint "$run" \
+        && rm -rf "$there.next" && mkdir -p "$there.next" && split -b 12M -d "$run/light.pt" "$there.next/light.pt." \
+        && cp "$run/config.json" "$run/log.jsonl" "$run/curves.png" "$there.next/" \
+        && rm -rf "$there" && mv "$there.next" "$there" && mv "$stamp.next" "$stamp"
     }
     "$python" -m hemocast_training train --network "$network" --bf16 --device "$device" --batch "$batch" --rate "$rate" \
       --average 0.999 --epoch-pairs "$epoch" --passes 20 --readers 4 --validate "$validate" --minutes "$minutes" --seed "$seed" \
       ${start:+--start "$start"} --train "$cohorts/train" --validation "$cohorts/validation" --out "$run" &
     training=$!
-    while kill -0 "$training" 2>/dev/null; do sleep 3; bring_back; done
-    wait "$training"
+    trap 'kill "$training" 2>/dev/null || :' EXIT INT TERM
+    while kill -0 "$training" 2>/dev/null; do
+      sleep 3
+      bring_back || echo "gpu.sh: nothing could be brought back to $back this time" >&2
+    done
+    ended=0
+    wait "$training" || ended=$?
     bring_back
+    [ "$ended" = 0 ] || exit "$ended"
     "$python" -m hemocast_training.checkpoint "$run"
     ;;
   *) echo "gpu.sh: simulate or train, not $action" >&2; exit 2 ;;

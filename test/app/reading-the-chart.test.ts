@@ -12,7 +12,7 @@ import { dateTimeText } from '../../smart-app/src/chart/fhir-text.ts';
 import { toPatientSummary } from '../../smart-app/src/chart/patient.ts';
 import { toComparison } from '../../smart-app/src/chart/provenance.ts';
 import { readFirstScreen } from '../../smart-app/src/chart/read-chart.ts';
-import { newerThan, toStudies } from '../../smart-app/src/chart/studies.ts';
+import { lacksCtOf, newerThan, toStudies } from '../../smart-app/src/chart/studies.ts';
 import { judgeFiled, toWork, usualText } from '../../smart-app/src/chart/work.ts';
 import type { Assessment } from '../../smart-app/src/chart/work.ts';
 import { EhrError } from '../../smart-app/src/session/launched.ts';
@@ -215,6 +215,23 @@ describe('Which forecast counts', () => {
       current: other,
     });
     expect(chooseForecast([past], undefined, now)).toMatchObject({ shown: past, standing: 'past', current: undefined });
+  });
+
+  it('counts no longer where a list of the studies, read since it was found, leaves out its CT', () => {
+    const other = forecast('other', '2025-12-31T00:00:00Z', { studyReference: 'ImagingStudy/other' });
+    const standingIn = (standing: string[] | undefined, readAt: number | undefined, one = old): string => {
+      const lacksCt = (each: Forecast): boolean => lacksCtOf(each, { standing, readAt }, 1_000);
+      return chooseForecast([one, other], { riskAssessment: one.reference }, undefined, lacksCt).standing;
+    };
+    expect(standingIn([old.studyReference!], 2_000)).toBe('current');
+    expect(standingIn(['ImagingStudy/other'], 2_000)).toBe('ungrounded');
+    expect(standingIn([], 1_000)).toBe('ungrounded');
+    expect(standingIn([], 999)).toBe('current'); // a list from before: the CT may have come since
+    expect(standingIn(undefined, undefined)).toBe('current');
+    expect(standingIn([], 2_000, { ...old, isOfMergedRecord: true })).toBe('current');
+    expect(standingIn([], 2_000, { ...old, studyReference: undefined })).toBe('current');
+    const lacksOwn = (each: Forecast): boolean => each === old;
+    expect(chooseForecast([old, other], {}, undefined, lacksOwn)).toMatchObject({ shown: other, standing: 'current' });
   });
 
   it('is not changed by a card that names what this chart does not hold', () => {

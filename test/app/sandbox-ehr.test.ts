@@ -56,7 +56,7 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     while ((await forecastsOf(service, 'novak-petra')).length === 0) await page.waitForTimeout(300);
     await page.getByRole('button', { name: 'Sign' }).click();
     await cardOf('New order')
-      .getByText(/Hemorrhage within 72 h after thrombectomy: \d+ % \(high\)/)
+      .getByText(/Hemorrhage within 72 h after thrombectomy: \d+ % \(\w+\)/)
       .waitFor();
     await page.getByRole('button', { name: /Lindqvist/ }).click();
   }, 60_000);

@@ -132,8 +132,11 @@ describeWith('Chromium', 'The screen of the app', () => {
     await viewerReady(page);
     const pane = (await page.locator('.pane.generated').boundingBox())!;
     expect(pane.width).toBeGreaterThan(900);
-    const pdf = (await page.pdf({ format: 'A4' })).toString('latin1');
-    expect(pdf.match(/\/Type\s*\/Page\b/g)).toHaveLength(1);
+    for (const margin of ['0', '1cm']) {
+      const margins = { top: margin, right: margin, bottom: margin, left: margin };
+      const pdf = (await page.pdf({ format: 'A4', margin: margins })).toString('latin1');
+      expect(pdf.match(/\/Type\s*\/Page\b/g)).toHaveLength(1);
+    }
     await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
     await page.setViewportSize({ width: 720, height: 1000 });
     expect(await page.evaluate('getComputedStyle(document.querySelector(".risk")).backgroundColor')).toBe(
@@ -143,6 +146,11 @@ describeWith('Chromium', 'The screen of the app', () => {
       expect(await page.locator(kept).isVisible()).toBe(true);
     }
     expect(await page.locator('.buttons').isVisible()).toBe(false);
+    const [risk, limits, viewer] = await Promise.all(
+      ['.risk', '.limits', '.forecast > .viewer'].map((part) => page.locator(part).boundingBox()),
+    );
+    expect(viewer!.x).toBeGreaterThan(risk!.x + risk!.width);
+    expect(limits!.width).toBeGreaterThan(2 * risk!.width); // below both
 
     await page.emulateMedia({ media: null, colorScheme: null });
     await page.setViewportSize(workstation.viewport);

@@ -202,8 +202,11 @@ describe('Every other caller', () => {
     ['no aud', async () => `Bearer ${await token({ claims: { aud: undefined } })}`],
     ['the base as aud', async () => `Bearer ${await token({ claims: { aud: PUBLIC_URL } })}`],
     [
-      'another service as aud',
-      async () => `Bearer ${await token({ claims: { aud: `${PUBLIC_URL}/cds-services/another` } })}`,
+      'another address of ours as aud',
+      async () => {
+        const another = ADDRESSES[(ADDRESSES.indexOf(aimedAt) + 1) % ADDRESSES.length];
+        return `Bearer ${await token({ claims: { aud: PUBLIC_URL + another } })}`;
+      },
     ],
     ['expired', async () => `Bearer ${await token({ claims: { iat: now() - 400, exp: now() - 60 } })}`],
     ['no exp', async () => `Bearer ${await token({ claims: { exp: undefined } })}`],

@@ -99,7 +99,7 @@ describe('A result', () => {
     const resources = { ...assessment.resources!, riskAssessment: 'Observation/newer' };
     const inChart = (reference: string, writtenAt: string, isCurrent: boolean): ChartForecast => {
       const study = `ImagingStudy/${assessment.study.id}`;
-      return { reference, study, writtenAt, windowEnd: null, isOfMergedRecord: false, isCurrent, forecast: null };
+      return { reference, study, writtenAt, windowEnd: null, mergedReferences: [], isCurrent, forecast: null };
     };
     const state = choosePatientState({
       assessments: [{ ...assessment, resources }],
@@ -395,10 +395,9 @@ describe('A result whose ground the chart has lost is on no card, before the ser
 
   it('a list that leaves the CT out, its modality being unknown, is completed from the EHR', async () => {
     hospital.chart = chartOf([], parts());
-    expect(await ask([], 'sent')).toBe(RESULT);
+    expect(await ask(without('ImagingStudy'), 'sent')).toBe(RESULT);
     expect(hospital.searches.map(({ resourceType, parameters }) => [resourceType, parameters])).toEqual([
       ['ImagingStudy', { _id: assessed.study.id }],
-      ['Procedure', { _id: 't' }],
     ]);
   });
 
@@ -406,10 +405,24 @@ describe('A result whose ground the chart has lost is on no card, before the ser
     expect(await ask(parts(), 'not to be asked for')).toBe(RESULT);
   });
 
-  it('the CT of a record that was merged into the patient’s is not another’s', async () => {
+  it('the CT of a record that was merged into the patient’s is not another’s, and not in the patient’s lists', async () => {
     const text = 'The imaging study names Patient/old, which the chart has replaced by Patient/ada.';
-    const moved = parts({ subject: { reference: 'Patient/old' } });
-    expect(await ask(moved, 'sent', filedFor(assessed, { note: [{ text }] }))).toBe(RESULT);
+    const merged = filedFor(assessed, { note: [{ text }] });
+    const of = (patient: string): Resource[] => parts({ subject: { reference: `Patient/${patient}` } });
+    expect(await ask(of('old'), 'sent', merged)).toBe(RESULT);
+    expect(await ask(of('third'), 'sent', merged)).toBe('silent');
+    expect(await ask([], 'sent', merged)).toBe(RESULT); // nor can the EHR be asked
+    hospital.chart = chartOf([], of('old'));
+    expect(await ask([], 'sent', merged)).toBe(RESULT);
+    hospital.chart = chartOf([], parts({ status: 'entered-in-error' }));
+    expect(await ask([], 'sent', merged)).toBe('silent');
+  });
+
+  it('the thrombectomy was entered anew with an end within an hour of the first: it is the same', async () => {
+    const anew = (end: string) => [...without('Procedure'), { ...thrombectomy('ada', end), id: 'anew' }];
+    expect(await ask(anew('2026-03-01T12:40:00Z'), 'sent')).toBe(RESULT);
+    expect(await ask(anew('2026-03-01T12:40:00Z'), 'in the EHR')).toBe(RESULT);
+    expect(await ask(anew('2026-03-01T13:40:00Z'), 'sent')).toBe('silent');
   });
 });
 

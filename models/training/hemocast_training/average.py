@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     torch.save(state, out / "checkpoint.pt")
     names = [Path(folder).resolve().name for folder in arguments.runs]
-    config = {"disclaimer": DISCLAIMER, "version": __version__, "average_of": names, "start": state["start"]}
+    config = {"disclaimer": DISCLAIMER, "version": __version__, "runs": names, "average_of": state["average_of"], "start": state["start"]}
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (out / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in state["history"]))
     plot_curves(state["history"], out / "curves.png")
@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def average(states: List[Dict[str, Any]]) -> Dict[str, Any]:
-    """A light checkpoint whose averaged weights are the mean of those of `states`; its last record adds up pairs seen and minutes.
+    """A light checkpoint whose averaged weights are the mean of those of `states`; its last record adds up pairs seen and minutes, and
+    pairs where the runs had different ones. `average_of` says of each run its seed, device, pairs seen and minutes.
 
     ValueError where the runs have another network or another start.
     """
@@ -68,12 +69,21 @@ def average(states: List[Dict[str, Any]]) -> Dict[str, Any]:
         every = [state["average"][name] for state in states]
         weights[name] = torch.stack(every).mean(0) if tensor.is_floating_point() else tensor
     records = [state["history"][-1] for state in states]
+    cohorts = {str(state["options"].get("train", index)): record for index, (state, record) in enumerate(zip(states, records))}
     last = {
         **records[0],
-        "pairs_available": max(record["pairs_available"] for record in records),
+        "pairs_available": sum(record["pairs_available"] for record in cohorts.values()),
         "pairs_seen": sum(record["pairs_seen"] for record in records),
         "minutes": round(sum(record["minutes"] for record in records), 2),
     }
     kept = {key: value for key, value in first.items() if key not in ONLY_TO_GO_ON}
     heads = sorted(set().union(*(state["heads"] for state in states)))
-    return {**kept, "average": weights, "heads": heads, "history": [*first["history"], last]}
+    parts = [
+        {
+            "seed": state["options"].get("seed", 0),
+            "device": state.get("device"),
+            **{key: record[key] for key in ("pairs_seen", "minutes")},
+        }
+        for state, record in zip(states, records)
+    ]
+    return {**kept, "average": weights, "average_of": parts, "heads": heads, "history": [*first["history"], last]}

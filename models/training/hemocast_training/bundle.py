@@ -29,6 +29,12 @@ INTENDED_USE = (
 )
 
 
+def seeds_in_words(training: Dict[str, Any]) -> str:
+    """"seed 6", or the seeds of the runs whose mean the network is."""
+    seeds = [part["seed"] for part in training.get("average_of") or []]
+    return f"mean of the runs with seeds {' and '.join(map(str, seeds))}" if seeds else f"seed {training['seed']}"
+
+
 def write_metadata(
     bundle: Path,
     name: str,
@@ -61,7 +67,7 @@ def write_metadata(
         or (
             f"{training['cases']} simulated pairs on {len(training['heads'])} head anatomies (SynthSeg label maps), no "
             f"patient data; {training['minutes']:.0f} minutes on one {training['device']} "
-            f"({training['pairs_seen']} pairs seen, seed {training['seed']}). {training.get('note', '')}".rstrip()
+            f"({training['pairs_seen']} pairs seen, {seeds_in_words(training)}). {training.get('note', '')}".rstrip()
         ),
         "license": "Apache-2.0",
         "files": {file: describe_file(bundle / file) for file in files},

@@ -4,6 +4,7 @@ The ONNX graph cannot be trained further, so a bundle also carries `training/wei
 before calibration, matrices and kernels in float16 and everything else in float32, with the configuration that rebuilds it.
 """
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -67,7 +68,7 @@ def load_weights(bundle: Path) -> nn.Module:
 def load_start(folder: Path) -> Tuple[nn.Module, Dict[str, Any]]:
     """(network, where it comes from) of a bundle or of a run folder, to be trained further.
 
-    Where it comes from: name, version, training_data. Files of a bundle are held to the SHA-256 in its metadata.
+    Where it comes from: name, version, training_data, and of a run the SHA-256 of its weights. Files of a bundle are held to the SHA-256 in its metadata.
     FileNotFoundError where the folder is neither; ValueError where a bundle has no trainable weights.
     """
     from .bundle import METADATA_FILE, read_metadata
@@ -81,7 +82,8 @@ def load_start(folder: Path) -> Tuple[nn.Module, Dict[str, Any]]:
     network, state = load_network(folder)
     last = state["history"][-1] if state.get("history") else {}
     data = f"{last.get('pairs_available', 'an unknown number of')} simulated pairs on {len(state['heads'])} head anatomies."
-    return network, {"name": folder.resolve().name, "version": "run", "training_data": data}
+    digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in state["average"].values())).hexdigest()
+    return network, {"name": folder.resolve().name, "version": "run", "training_data": data, "sha256": digest}
 
 
 def lighten(run_folder: Path) -> Path:

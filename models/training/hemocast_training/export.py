@@ -123,6 +123,7 @@ def describe_training(state: dict, network: torch.nn.Module) -> dict:
         "device": state.get("device", "machine its run does not name"),
         "seed": state["options"].get("seed", 0),
         "start": state.get("start"),
+        "average_of": state.get("average_of"),
         "validation_auc": last["validation_auc"],
         "gradnorm_weights": last["gradnorm"],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

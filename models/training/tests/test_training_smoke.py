@@ -76,8 +76,10 @@ def test_two_runs_of_one_start_become_one_network_and_unrelated_ones_do_not(coho
     parts = [load_network(tmp_path / name)[0].state_dict() for name in ("1", "2", "mean")]
     kernel = "stem.weight"
     assert torch.allclose(parts[2][kernel], (parts[0][kernel] + parts[1][kernel]) / 2) and not torch.equal(*[p[kernel] for p in parts[:2]])
-    last = load_network(tmp_path / "mean")[1]["history"][-1]
+    state = load_network(tmp_path / "mean")[1]
+    last = state["history"][-1]
     assert (last["pairs_seen"], last["minutes"]) == (4, 0.5)
+    assert [part["seed"] for part in state["average_of"]] == [1, 2]
     assert main([*command, str(tmp_path / "1"), str(trained_run)]) == 1
     assert "--start" in capsys.readouterr().err
 

@@ -187,13 +187,13 @@ export interface Requested {
  * counts, else the newest that is past.
  *
  * @param now undefined where no window ends (Session.windowEnds)
- * @param studies the patient's imaging studies that were not taken back; undefined where they are not known
+ * @param lacksCt whether the chart lists the CT of a forecast no more
  */
 export function chooseForecast(
   forecasts: readonly Forecast[],
   requested: Requested = {},
   now?: Date,
-  studies?: readonly string[],
+  lacksCt: (forecast: Forecast) => boolean = () => false,
 ): ChosenForecast {
   const newestFirst = [...forecasts].sort((a, b) => (timeOf(b.madeAt) || 0) - (timeOf(a.madeAt) || 0));
   const standing = newestFirst.filter((forecast) => !isWithdrawn(forecast));
@@ -203,7 +203,7 @@ export function chooseForecast(
     if (isWithdrawn(forecast)) return 'withdrawn';
     const newest = valid.find(({ studyReference }) => studyReference === forecast.studyReference);
     if (forecast !== newest) return 'superseded';
-    if (!forecast.isOfMergedRecord && studies?.includes(forecast.studyReference ?? '') === false) return 'ungrounded';
+    if (lacksCt(forecast)) return 'ungrounded';
     return now !== undefined && hasEnded(forecast, now) ? 'past' : 'current';
   };
   const all = newestFirst.map((forecast) => ({ forecast, standing: standingOf(forecast) }));

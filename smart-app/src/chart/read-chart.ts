@@ -28,6 +28,8 @@ export interface FirstScreen {
   readonly observations: readonly unknown[];
   /** When the reading began, ms. */
   readonly readAt: number;
+  /** When the reading began in which each forecast was found first, by its reference. */
+  readonly firstSeen: ReadonlyMap<string, number>;
 }
 
 export interface Details {
@@ -66,7 +68,9 @@ export async function readFirstScreen(
   const forecasts = read.filter((entry): entry is Forecast => typeof entry === 'object');
   const foreign = read.filter((entry) => entry === 'foreign').length;
   const chosen = chooseForecast(forecasts, requested, windowEnds ? now : undefined);
-  return { patient, chosen, foreign, problem, observations, readAt: now.getTime() };
+  const readAt = now.getTime();
+  const firstSeen = new Map(forecasts.map(({ reference }) => [reference, earlier?.firstSeen.get(reference) ?? readAt]));
+  return { patient, chosen, foreign, problem, observations, readAt, firstSeen };
 }
 
 const FORECAST_CODE = encodeURIComponent(`${NAMESPACE}CodeSystem/finding|hemorrhage-forecast`);
@@ -154,9 +158,14 @@ export async function readDetails(ehr: EhrReader, patientReference: string, fore
 export async function readStudies({
   ehr,
   patientReference,
-}: Pick<Session, 'ehr' | 'patientReference'>): Promise<Pick<StudyList, 'studies' | 'standing'>> {
+}: Pick<Session, 'ehr' | 'patientReference'>): Promise<Omit<StudyList, 'problem'>> {
+  const readAt = Date.now();
   const found = await ehr.search(`ImagingStudy?subject=${patientReference}&_count=50`);
-  return { studies: toStudies(found, patientReference), standing: toStandingReferences(found, patientReference) };
+  return {
+    studies: toStudies(found, patientReference),
+    standing: toStandingReferences(found, patientReference),
+    readAt,
+  };
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { ImagingStudy } from '@medplum/fhirtypes';
 import { conceptText, isResource, listOf, textOf, timeOf } from './fhir-text.ts';
 import { localReference } from './forecast.ts';
+import type { Forecast } from './forecast.ts';
 
 export interface Study {
   readonly reference: string;
@@ -16,8 +17,20 @@ export interface StudyList {
   readonly studies: readonly Study[] | undefined;
   /** Every imaging study of the patient that was not taken back, CT or not coded as one. */
   readonly standing: readonly string[] | undefined;
+  /** When the reading of `standing` began; undefined before the first. */
+  readonly readAt: number | undefined;
   /** Why they could not be read now, in words; `studies` are then those of an earlier look, or unknown. */
   readonly problem: string | undefined;
+}
+
+/** Whether a list that was read since the forecast was first seen leaves out its CT. One of a merged record it need not name. */
+export function lacksCtOf(
+  { studyReference, isOfMergedRecord }: Pick<Forecast, 'studyReference' | 'isOfMergedRecord'>,
+  { standing, readAt }: Pick<StudyList, 'standing' | 'readAt'>,
+  firstSeen: number,
+): boolean {
+  if (isOfMergedRecord || studyReference === undefined || standing === undefined) return false;
+  return readAt !== undefined && readAt >= firstSeen && !standing.includes(studyReference);
 }
 
 export function toStandingReferences(values: readonly unknown[], patientReference: string): readonly string[] {

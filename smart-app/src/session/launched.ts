@@ -68,7 +68,10 @@ export function createEhrReader(baseUrl: string, headers: () => Record<string, s
         });
         const bundle = (await response.json()) as Bundle | null;
         if (bundle?.resourceType !== 'Bundle') throw new Error(`The EHR answered with no list of ${what}.`);
-        for (const { resource } of bundle.entry ?? []) resources.push(resource);
+        for (const { resource } of bundle.entry ?? []) {
+          if (isFault(resource)) throw new Error(`The EHR’s list of ${what} says that it is not whole.`);
+          resources.push(resource);
+        }
         next = nextPage(bundle, baseUrl);
       }
       return resources;
@@ -78,6 +81,15 @@ export function createEhrReader(baseUrl: string, headers: () => Record<string, s
 }
 
 const FHIR_JSON = 'application/fhir+json';
+
+/** An OperationOutcome with an error: some servers answer so what a token may not read. */
+function isFault(resource: unknown): boolean {
+  const { resourceType, issue } = (resource ?? {}) as { resourceType?: unknown; issue?: { severity?: unknown }[] };
+  return (
+    resourceType === 'OperationOutcome' &&
+    (issue ?? []).some(({ severity }) => /^(error|fatal)$/.test(String(severity)))
+  );
+}
 
 interface Bundle extends Page {
   readonly resourceType?: unknown;

@@ -13,7 +13,7 @@ interface Props {
 /** Shown also where the EHR has a banner of its own: who the number is about is part of the number. */
 export function Banner({ patient, study, label }: Props): ReactNode {
   return (
-    <header className="banner">
+    <header className="banner" aria-label="Patient and label">
       <div className="who">
         <h1>{patient?.name ?? 'hemocast'}</h1>
         {patient && (

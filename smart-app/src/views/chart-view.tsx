@@ -12,6 +12,7 @@ import {
   wordsOf,
 } from '../chart/read-chart.ts';
 import type { Details, FirstScreen } from '../chart/read-chart.ts';
+import { lacksCtOf } from '../chart/studies.ts';
 import type { StudyList } from '../chart/studies.ts';
 import { judgeFiled } from '../chart/work.ts';
 import type { Work } from '../chart/work.ts';
@@ -31,6 +32,8 @@ const AS_WRITTEN = new Set(['preliminary', 'final']);
 /** How often the chart is, whatever the service does: for what was replaced, taken back or is past. ms */
 const CHART_MS = 15_000;
 
+const NOT_READ: StudyList = { studies: undefined, standing: undefined, readAt: undefined, problem: undefined };
+
 export function ChartView({ session }: { readonly session: Session }): ReactNode {
   const [requested, setRequested] = useState(session.requested.riskAssessment);
   /** The CT whose assessment is followed: the card's, then the one that was asked for last. */
@@ -38,7 +41,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   const [screen, setScreen] = useState<FirstScreen>();
   const [failure, setFailure] = useState<string>();
   const [details, setDetails] = useState<Details & { of: string }>();
-  const [list, setList] = useState<StudyList>({ studies: undefined, standing: undefined, problem: undefined });
+  const [list, setList] = useState<StudyList>(NOT_READ);
   const [work, setWork] = useState<Work>();
   const [asking, setAsking] = useState<{ pending: boolean; problem: string | undefined }>({
     pending: false,
@@ -71,8 +74,8 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
     } catch (error) {
       if (turn !== lastRead.current) return;
       setFailure(wordsOf(error));
-      // A window ends whether the EHR answers or not.
-      setScreen((shown) => shown && { ...shown, chosen: judgeAgain(shown.chosen, session.windowEnds) });
+      // A window ends whether the EHR answers or not: judged anew when drawn.
+      setScreen((shown) => shown && { ...shown });
     }
   }, [session, requested, followed]);
   const readList = useCallback(async (): Promise<void> => {
@@ -148,7 +151,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   const open = (chosen: Forecast): void => setRequested(chosen.reference);
   const study = list.studies?.find(({ reference }) => reference === forecast?.studyReference);
   const current = details?.of === forecast?.reference ? details : undefined;
-  const chosen = screen && judgeAgain(screen.chosen, session.windowEnds, list.standing);
+  const chosen = screen && judgeAgain(screen, session.windowEnds, list);
   const standing = chosen?.standing ?? 'current';
   if (failure !== undefined && screen === undefined) {
     return (
@@ -169,7 +172,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   return (
     <>
       <Banner patient={screen?.patient} study={study} label={forecast?.label ?? session.config.disclaimer} />
-      <main aria-busy={screen === undefined} data-state={stateName(chosen, work)}>
+      <main aria-label="Forecast of hemorrhage" aria-busy={screen === undefined} data-state={stateName(chosen, work)}>
         {screen === undefined && (
           <p className="panel notice" role="status">
             Reading the chart …
@@ -255,9 +258,15 @@ function useLooks(look: (isOver: () => boolean) => Promise<void>, everyMs: numbe
 }
 
 /** What is shown stays; whether it counts is judged by the time it is now, and by the studies where they are known. */
-function judgeAgain({ all, shown }: ChosenForecast, windowEnds: boolean, studies?: readonly string[]): ChosenForecast {
+function judgeAgain(
+  { chosen: { all, shown }, firstSeen, readAt }: FirstScreen,
+  windowEnds: boolean,
+  list: StudyList,
+): ChosenForecast {
   const forecasts = all.map(({ forecast }) => forecast);
-  return chooseForecast(forecasts, { riskAssessment: shown?.reference }, windowEnds ? new Date() : undefined, studies);
+  const lacksCt = (forecast: Forecast): boolean =>
+    lacksCtOf(forecast, list, firstSeen.get(forecast.reference) ?? readAt);
+  return chooseForecast(forecasts, { riskAssessment: shown?.reference }, windowEnds ? new Date() : undefined, lacksCt);
 }
 
 function isSameFiled(before: Work | undefined, found: Work): boolean {

@@ -191,7 +191,7 @@ const AXE = readFileSync(join(repositoryRoot, 'node_modules/axe-core/axe.min.js'
  */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate('document.querySelectorAll("details").forEach((element) => { element.open = true })');
-  await page.evaluate(AXE); // evaluated by the test, outside of the page's own policy
+  for (const frame of page.frames()) await frame.evaluate(AXE); // evaluated by the test, outside of the page's own policy
   await page.emulateMedia({ reducedMotion: 'reduce' }); // what is half faded in has half its contrast
   const found = await axe(page);
   const size = page.viewportSize()!;
