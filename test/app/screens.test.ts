@@ -150,7 +150,7 @@ describeWith('Chromium', 'The screen of the app', () => {
       ['.risk', '.limits', '.forecast > .viewer'].map((part) => page.locator(part).boundingBox()),
     );
     expect(viewer!.x).toBeGreaterThan(risk!.x + risk!.width);
-    expect(limits!.width).toBeGreaterThan(2 * risk!.width); // below both
+    expect(limits!.y).toBeGreaterThan(viewer!.y + viewer!.height); // below both
 
     await page.emulateMedia({ media: null, colorScheme: null });
     await page.setViewportSize(workstation.viewport);
@@ -383,6 +383,17 @@ describeWith('Chromium', 'The screen of the app', () => {
     await stateOf(page, 'current');
     await page.getByText('holds no generated follow-up CT').waitFor();
     expect(await inspect(page, 'no-image')).toEqual([]);
+    await close();
+  });
+
+  it('says that the initial CT cannot be shown, shows no generated one without it, and keeps the number', async () => {
+    const { page, close, context } = await openApp(browser, service, 'lindqvist-maja');
+    await context.route('**/v1/imaging-studies/**', (route) => route.fulfill({ status: 503, json: {} }));
+    await page.reload();
+    await stateOf(page, 'current');
+    await page.getByText('The initial CT cannot be shown').waitFor();
+    expect(await page.locator('.pane').count()).toBe(0);
+    expect(await inspect(page, 'no-initial-ct')).toEqual([]);
     await close();
   });
 
