@@ -57,16 +57,14 @@ async function isThrombectomyLost(
   { thrombectomy, mergedReferences }: Ground,
   { patientId, prefetch, search }: GroundSources,
 ): Promise<boolean> {
-  if (thrombectomy === null) return false;
+  // That of a merged record may be filed there still.
+  if (thrombectomy === null || mergedReferences.length > 0) return false;
   const { reference, endedAt } = thrombectomy;
   const sent = readPrefetch(prefetch, 'procedures', 'Procedure');
-  const asked = sent.state !== 'known' && sent.state !== 'refused';
-  const list = asked
-    ? await search('Procedure', { patient: patientId, status: 'completed' })
-    : sent.state === 'known'
-      ? sent.resources
-      : undefined;
-  if (list === undefined || mergedReferences.length > 0) return false;
+  if (sent.state === 'refused') return false;
+  const list: readonly Resource[] | undefined =
+    sent.state === 'known' ? sent.resources : await search('Procedure', { patient: patientId, status: 'completed' });
+  if (list === undefined) return false;
   return !list
     .filter((one): one is Procedure => one.resourceType === 'Procedure' && one.status === 'completed')
     .some((one) => {
