@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         evaluation = {**json.loads((bundle / EVALUATION_FILE).read_text()), "ablations": ablations}
         if evaluation["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} was measured with another model.onnx: evaluate without --keep.")
+        evaluation["inDistribution"]["trainingSeeds"] = training_seeds(metadata)
         return write_report(bundle, metadata, evaluation)
     if not arguments.cohort:
         raise ValueError("--cohort is needed: name a cohort folder of heads that were never trained on.")
@@ -155,9 +156,10 @@ def evaluate_shifted(
 
 
 def training_seeds(metadata: Dict[str, Any]) -> List[int]:
-    """The seed of every run in the bundle, one for each member of an ensemble."""
+    """The seed of every run in the bundle: of each member of an ensemble, and of each run that a member is the mean of."""
     training = metadata["training"]
-    return [member["seed"] for member in training.get("members", [training])]
+    members = training.get("members", [training])
+    return [run["seed"] for member in members for run in member.get("average_of") or [member]]
 
 
 def refuse_shared_heads(trained: List[int], cohort: Cohort) -> None:

@@ -63,17 +63,20 @@ def heading(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
 - File: {file['bytes'] / 1e6:.1f} MB, SHA-256 `{file['sha256']}`. Licence {metadata['license']}.
 
 All figures: value (95 % interval over {evaluation['bootstrap']['resamples']} resamples of cases). \
-{runs_sentence(evaluation)}; the intervals do not cover differences between runs or between heads. The same card for machines: \
+{runs_sentence(metadata, evaluation)}; the intervals do not cover differences between runs or between heads. The same card for machines: \
 `card.json`.
 """
 
 
-def runs_sentence(evaluation: Dict[str, Any]) -> str:
+def runs_sentence(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
     """How many training runs the bundle holds."""
     seeds = evaluation["inDistribution"]["trainingSeeds"]
     if len(seeds) == 1:
         return "One training run, one seed"
-    return f"An ensemble of {len(seeds)} training runs (seeds {', '.join(map(str, seeds))}), evaluated as one"
+    named = f"{len(seeds)} training runs (seeds {', '.join(map(str, seeds))})"
+    if metadata["training"].get("average_of"):
+        return f"One network, the mean of {named} from one start"
+    return f"An ensemble of {named}, evaluated as one"
 
 
 def classification_section(evaluation: Dict[str, Any]) -> str:

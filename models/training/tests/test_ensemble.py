@@ -7,6 +7,8 @@ import torch
 
 from hemocast_training.checkpoint import round_to_half
 from hemocast_training.deployed import DeployedNetwork, FeatureCloud
+from hemocast_training.evaluate import training_seeds
+from hemocast_training.model_card import runs_sentence
 from hemocast_training.network import Ensemble, NetworkConfig, TinyNetwork
 from hemocast_training.onnx_model import check_parity, export_onnx, open_session, store_half
 
@@ -61,3 +63,14 @@ def test_no_convolution_reads_its_channels_in_threes_which_webgpu_does_wrongly(m
     channels = [weights[node.input[1]][1] for node in graph.node if node.op_type == "Conv"]
     assert 76 in channels  # the stem's 75
     assert not [count for count in channels if count > 3 and count % 3 == 0 and count % 4]
+
+
+def test_a_card_names_every_run_behind_the_network():
+    one, mean = {"seed": 6}, {"seed": 7, "average_of": [{"seed": 7}, {"seed": 8}]}
+    said = {}
+    for name, training in {"one": {**one, "members": [one]}, "mean": {**mean, "members": [mean]}, "two": {**one, "members": [one, {"seed": 9}]}}.items():
+        seeds = training_seeds({"training": training})
+        said[name] = runs_sentence({"training": training}, {"inDistribution": {"trainingSeeds": seeds}})
+    assert said["one"] == "One training run, one seed"
+    assert said["mean"] == "One network, the mean of 2 training runs (seeds 7, 8) from one start"
+    assert said["two"] == "An ensemble of 2 training runs (seeds 6, 9), evaluated as one"
