@@ -8,6 +8,7 @@ import { HemocastError } from '../errors.ts';
 import type { Card } from './card.ts';
 import { toCard } from './cards.ts';
 import { newestFirst, readChartForecasts, readChartObservations } from './chart-forecasts.ts';
+import { toForecast } from './forecast.ts';
 import type { Forecast } from './forecast.ts';
 import { hasLostItsGround } from './ground.ts';
 import type { Ground } from './ground.ts';
@@ -79,23 +80,20 @@ export async function answerHook(call: HookCall, isOwnEhr: boolean, parts: HookP
   const order = findOrder(call);
   if (call.hook !== 'patient-view' && order === undefined) return { cards: [], state: 'irrelevant' };
 
+  const { hook, hookInstance } = call;
+  const publicUrl = parts.publicUrl();
+  const cardOf = (state: PatientState): Card | undefined =>
+    mode === 'shadow'
+      ? undefined
+      : toCard(state, { hook, hookInstance, order, publicUrl, disclaimer: parts.disclaimer() });
   const search = chartSearch(call, isOwnEhr, parts);
-  const evidence = await gatherEvidence(call, isOwnEhr, parts, search);
+  const isShown = (forecast: Forecast): boolean => cardOf({ kind: 'result', forecast, windowEnd: null }) !== undefined;
+  const evidence = await gatherEvidence(call, isOwnEhr, parts, search, isShown);
   const found = choosePatientState(evidence);
   if (found.kind === 'unknown') throw new PrefetchMissingError();
   if (found.kind === 'unassessed' && !isOwnEhr) return { cards: [], state: 'none' }; // its images are out of our reach
   const state = found.kind === 'unassessed' ? askFor(found.study, parts) : found;
-  const { hook, hookInstance } = call;
-  const card =
-    mode === 'shadow'
-      ? undefined
-      : toCard(state, {
-          hook,
-          hookInstance,
-          order,
-          publicUrl: parts.publicUrl(),
-          disclaimer: parts.disclaimer(),
-        });
+  const card = cardOf(state);
   if (card === undefined) return { cards: [], state: state.kind };
   if (state.kind === 'result' && (await hasLostItsGround(groundOf(state.forecast, evidence), { ...call, search }))) {
     return { cards: [], state: 'none' };
@@ -118,10 +116,11 @@ type Search = (
   mayBeUnknown?: boolean,
 ) => Promise<readonly Resource[] | undefined>;
 
-/** All searches of one call share its deadline. */
+/** All searches of one call share its deadline, and the same one is made once. */
 function chartSearch(call: HookCall, isOwnEhr: boolean, parts: HookParts): Search {
   const signal = AbortSignal.timeout(DEADLINE_MS);
-  return async (resourceType, parameters, mayBeUnknown = false) => {
+  const asked = new Map<string, ReturnType<Search>>();
+  const ask = async (...[resourceType, parameters, mayBeUnknown]: Parameters<Search>): ReturnType<Search> => {
     try {
       return await parts.searchChart({ resourceType, parameters }, { ...call, isOwnEhr }, signal);
     } catch (error) {
@@ -130,9 +129,17 @@ function chartSearch(call: HookCall, isOwnEhr: boolean, parts: HookParts): Searc
       return mayBeUnknown && error.code === 'ehr-search-refused' && status === 404 && page === 0 ? [] : undefined;
     }
   };
+  return (resourceType, parameters, mayBeUnknown = false) => {
+    const key = JSON.stringify([resourceType, parameters, mayBeUnknown]);
+    if (!asked.has(key)) asked.set(key, ask(resourceType, parameters, mayBeUnknown));
+    return asked.get(key)!;
+  };
 }
 
-function groundOf({ reference, study }: Forecast, { assessments, chart }: Evidence): Ground {
+function groundOf(
+  { reference, study }: Forecast,
+  { assessments, chart }: Pick<Evidence, 'assessments' | 'chart'>,
+): Ground {
   const own = assessments.find(({ resources }) => resources?.riskAssessment === reference);
   const filed = chart?.find((forecast) => forecast.reference === reference);
   return {
@@ -147,6 +154,7 @@ async function gatherEvidence(
   isOwnEhr: boolean,
   parts: HookParts,
   search: Search,
+  isShown: (forecast: Forecast) => boolean,
 ): Promise<Evidence> {
   const patientReference = `Patient/${patientId}`;
   const assessments = isOwnEhr ? (await parts.records.list({ patientReference, limit: ASSESSMENTS_READ })).items : [];
@@ -173,13 +181,18 @@ async function gatherEvidence(
   };
 
   const [newest] = assessments;
-  const hasResult = assessments.some(({ status }) => status === 'completed');
-  const isUnderWay = newest !== undefined && !hasResult && ['created', 'active'].includes(newest.status);
+  const result = assessments.find(({ status }) => status === 'completed');
+  const isUnderWay = newest !== undefined && result === undefined && ['created', 'active'].includes(newest.status);
   const isNew = newest === undefined;
+  const likely = result === undefined ? null : toForecast(result);
   const [riskAssessments, studies, procedures] = await Promise.all([
     read('riskAssessments', 'RiskAssessment', {}, !isUnderWay),
     read('imagingStudies', 'ImagingStudy', { modality: 'CT' }, isNew),
     read('procedures', 'Procedure', { status: 'completed' }, isNew),
+    // What the likely card rests on is asked for with the rest, not after it. (Of a merged record one search is in vain.)
+    likely !== null &&
+      isShown(likely) &&
+      hasLostItsGround(groundOf(likely, { assessments, chart: null }), { patientId, prefetch, search }),
   ]);
 
   const degraded = areFiledAs('Observation');

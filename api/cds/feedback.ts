@@ -26,6 +26,8 @@ const MOST_ITEMS = 100;
 const LONGEST_COMMENT = 2_000;
 /** RFC 3339 5.6 */
 const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i;
+/** No card is older than CDS Hooks; PostgreSQL has no year 0. */
+const EARLIEST = Date.parse('2015-01-01T00:00:00Z');
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -47,17 +49,14 @@ function readItem(item: Fields = {}, index: number, problems: string[]): Feedbac
   const check = (holds: boolean, problem: string): void =>
     void (holds || problems.push(`feedback[${index}].${problem}`));
   const { card, outcome, acceptedSuggestions, overrideReason, outcomeTimestamp } = item;
-  check(isText(card) && card.length <= 128, 'card: must be the uuid of a card');
+  check(isId(card), 'card: must be the uuid of a card');
   check(outcome === 'accepted' || outcome === 'overridden', 'outcome: must be accepted or overridden');
   const suggestions = Array.isArray(acceptedSuggestions) ? acceptedSuggestions.map((one) => asFields(one)?.id) : [];
   check(outcome !== 'accepted' || suggestions.length > 0, 'acceptedSuggestions: are required with accepted');
+  check(suggestions.every(isId), 'acceptedSuggestions: must hold objects with an id');
   check(
-    suggestions.every((id) => isText(id) && id.length <= 128),
-    'acceptedSuggestions: must hold objects with an id',
-  );
-  check(
-    isText(outcomeTimestamp) && TIMESTAMP.test(outcomeTimestamp) && !Number.isNaN(Date.parse(outcomeTimestamp)),
-    'outcomeTimestamp: must be an RFC 3339 time',
+    isText(outcomeTimestamp) && TIMESTAMP.test(outcomeTimestamp) && Date.parse(outcomeTimestamp) >= EARLIEST,
+    'outcomeTimestamp: must be an RFC 3339 time, of 2015 or later',
   );
   const override = overrideReason === undefined ? {} : asFields(overrideReason);
   check(override !== undefined, 'overrideReason: must be an object');
@@ -78,9 +77,13 @@ function readItem(item: Fields = {}, index: number, problems: string[]): Feedbac
   };
 }
 
+/** PostgreSQL's text holds every character but U+0000, and no half of a surrogate pair. */
 function clip(value: unknown, longest: number): string {
-  // PostgreSQL's text holds every character but this one.
-  return isText(value) ? value.replaceAll('\u0000', '').slice(0, longest) : '';
+  return isText(value) ? value.replaceAll('\u0000', '').slice(0, longest).toWellFormed() : '';
+}
+
+function isId(value: unknown): value is string {
+  return isText(value) && value.length <= 128 && !value.includes('\u0000') && value.isWellFormed();
 }
 
 function asFields(value: unknown): Fields | undefined {

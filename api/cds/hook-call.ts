@@ -29,6 +29,8 @@ const ID = /^[A-Za-z0-9\-.]{1,64}$/;
 /** `hookInstance` is a UUID by the text; clients are seen to send other unguessable strings. */
 const INSTANCE = /^[\x21-\x7e]{1,128}$/;
 
+const LONGEST_URL = 2_000;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Throws InvalidRequestError `hook-request-invalid` naming the fields, never their values. */
@@ -69,9 +71,10 @@ export function readHookCall(body: unknown, hooks: readonly HookName[]): HookCal
   }
 
   const draftOrders = isOrderHook ? entriesOf(asFields(context.draftOrders)) : [];
+  const selected = hook === 'order-select' ? new Set(selections as string[]) : undefined;
   const orders = draftOrders
     .map(({ resource }) => resource)
-    .filter((order) => hook !== 'order-select' || isSelected(order, selections as string[]));
+    .filter((order) => selected === undefined || isSelected(order, selected));
   return {
     hook,
     hookInstance: call.hookInstance as string,
@@ -85,8 +88,8 @@ export function readHookCall(body: unknown, hooks: readonly HookName[]): HookCal
 }
 
 /** `selections` name entries of draftOrders as "MedicationRequest/103"; some clients leave the type out. */
-function isSelected({ resourceType, id }: Resource, selections: readonly string[]): boolean {
-  return id !== undefined && (selections.includes(`${resourceType}/${id}`) || selections.includes(id));
+function isSelected({ resourceType, id }: Resource, selected: ReadonlySet<string>): boolean {
+  return id !== undefined && (selected.has(`${resourceType}/${id}`) || selected.has(id));
 }
 
 function entriesOf(bundle: Fields | undefined): readonly DraftEntry[] {
@@ -110,5 +113,5 @@ function isToken(value: unknown): boolean {
 }
 
 function isUrl(value: unknown): boolean {
-  return isText(value) && /^https?:\/\//.test(value) && URL.canParse(value);
+  return isText(value) && value.length <= LONGEST_URL && /^https?:\/\//.test(value) && URL.canParse(value);
 }

@@ -1,7 +1,7 @@
 /** Which of the orders in a hook's context a forecast of hemorrhage matters to. */
 import type { CodeableConcept, Coding, MedicationRequest, Resource, ServiceRequest } from '@medplum/fhirtypes';
 import type { DraftEntry, HookCall } from './hook-call.ts';
-import { isPatient, isReferenceTo } from './reference.ts';
+import { isPatient, nameOf } from './reference.ts';
 import { findDrugsByName, findOrderConcept, isOtherUse } from './value-sets.ts';
 import type { OrderConcept, OrderKind } from './value-sets.ts';
 
@@ -16,10 +16,11 @@ const ENDED: ReadonlySet<unknown> = new Set(['stopped', 'cancelled', 'revoked', 
 
 /** The order that matters most, or undefined. Orders for another patient are not read: the hook is about one. */
 export function findOrder({ orders, draftOrders, patientId }: HookCall): OrderConcept | undefined {
+  const medications = medicationsOf(draftOrders);
   const found = orders
     .filter(isRequest)
     .filter((order) => isToBeDone(order) && isPatient(order.subject?.reference, patientId))
-    .flatMap((order) => conceptsOf(order, draftOrders));
+    .flatMap((order) => conceptsOf(order, medications));
   return BY_STAKE.map((kind) => found.find((concept) => concept.kind === kind)).find(
     (concept) => concept !== undefined,
   );
@@ -37,9 +38,9 @@ function isToBeDone({ doNotPerform, status }: Request): boolean {
 }
 
 /** By code; a medication whose codes say nothing, by its name: silence would be worse than a card about the right drug. */
-function conceptsOf(order: Request, draftOrders: readonly DraftEntry[]): readonly OrderConcept[] {
+function conceptsOf(order: Request, medications: Medications): readonly OrderConcept[] {
   if (order.resourceType === 'ServiceRequest') return conceptsByCode(codingsOf(order.code));
-  const medication = medicationOf(order, draftOrders);
+  const medication = medicationOf(order, medications);
   const codings = codingsOf(medication);
   const names = [medication?.text, ...codings.map(({ display }) => display), order.medicationReference?.display];
   const name = names.filter(isText).join('; ').slice(0, 1000);
@@ -53,17 +54,25 @@ function conceptsByCode(codings: readonly Coding[]): readonly OrderConcept[] {
   );
 }
 
-/** Contained, or beside the order: by the fullUrl of its entry or by type and id (http://hl7.org/fhir/R4/bundle.html#references). */
-function medicationOf(order: MedicationRequest, draftOrders: readonly DraftEntry[]): CodeableConcept | undefined {
+/** Medications beside the orders, by the fullUrl of the entry and by type and id (http://hl7.org/fhir/R4/bundle.html#references). */
+type Medications = ReadonlyMap<unknown, Resource>;
+
+function medicationsOf(draftOrders: readonly DraftEntry[]): Medications {
+  const named = draftOrders
+    .filter(({ resource }) => resource.resourceType === 'Medication')
+    .flatMap(({ resource, fullUrl }) => [fullUrl, `Medication/${resource.id}`].map((name) => [name, resource] as const))
+    .filter(([name]) => isText(name));
+  // The first of two with one name counts: it is put in last.
+  return new Map(named.reverse());
+}
+
+/** Contained, or beside the order. */
+function medicationOf(order: MedicationRequest, medications: Medications): CodeableConcept | undefined {
   const { medicationCodeableConcept, medicationReference, contained } = order;
   const reference: unknown = medicationReference?.reference;
   if (medicationCodeableConcept !== undefined || !isText(reference)) return medicationCodeableConcept;
   const inside = (Array.isArray(contained) ? contained : []).find((one) => reference === `#${one?.id}`);
-  const beside = draftOrders.find(
-    ({ resource: { resourceType, id }, fullUrl }) =>
-      resourceType === 'Medication' && (reference === fullUrl || isReferenceTo(reference, resourceType, id)),
-  );
-  const medication = inside ?? beside?.resource;
+  const medication = inside ?? medications.get(reference) ?? medications.get(nameOf(reference));
   return medication?.resourceType === 'Medication' ? medication.code : undefined;
 }
 

@@ -2,12 +2,12 @@
 
 const LITERAL = /(?:^|\/)([A-Z][A-Za-z]{1,63})\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/;
 
-/** Whether a reference names this resource: "Type/id", also with a version or below any base. */
-export function isReferenceTo(reference: unknown, resourceType: string, id: string | undefined): boolean {
+/** "Type/id" of what a reference names, also with a version or below any base; undefined where it names nothing so. */
+export function nameOf(reference: unknown): string | undefined {
   const match = typeof reference === 'string' ? LITERAL.exec(reference) : null;
-  return match?.[1] === resourceType && match[2] === id;
+  return match === null ? undefined : `${match[1]}/${match[2]}`;
 }
 
 export function isPatient(reference: unknown, patientId: string): boolean {
-  return isReferenceTo(reference, 'Patient', patientId);
+  return nameOf(reference) === `Patient/${patientId}`;
 }

@@ -25,7 +25,8 @@ function readRows(text: string): Row[] {
 
 /** Titles of tests that run: it('…'), and it.each([…])('… %s …') with each of its texts in place of %s. */
 function hasTest(source: string, name: string): boolean {
-  const titles = [...source.matchAll(/(?:\bit\(|\]\)\()\s*'([^'\n]+)'/g)].map(([, title]) => title);
+  const running = source.replaceAll(/\bit\.(?:skip|todo|failing)\b[^;]*/g, '');
+  const titles = [...running.matchAll(/(?:\bit\(|\]\)\()\s*'([^'\n]+)'/g)].map(([, title]) => title);
   return titles.some((title) => {
     const [before, after] = title.split('%s');
     if (after === undefined) return title === name;
@@ -44,7 +45,8 @@ describe('docs/cds-conformance.md', () => {
   });
 
   it('names a test for everything that binds a service', () => {
-    expect(rows.filter(({ binds, tests }) => binds === 'service' && tests.length === 0)).toEqual([]);
+    const bind = ['service', 'both'];
+    expect(rows.filter(({ binds, tests }) => bind.includes(binds) && tests.length === 0)).toEqual([]);
     expect(rows.filter(({ binds }) => binds === 'service').length).toBeGreaterThan(20);
   });
 
@@ -55,13 +57,8 @@ describe('docs/cds-conformance.md', () => {
   });
 
   it('would notice a test that was renamed, skipped or lost its case', () => {
-    const source = `it('a', f); it.skip('b', f); it.each([['x', 1]])('is refused: %s', f);`;
-    expect(['a', 'b', 'c', 'is refused: x', 'is refused: y'].map((name) => hasTest(source, name))).toEqual([
-      true,
-      false,
-      false,
-      true,
-      false,
-    ]);
+    const source = `it('a', f); it.skip('b', f); it.each([['x', 1]])('is refused: %s', f); it.skip.each([['z']])('d', f);`;
+    const held = ['a', 'b', 'c', 'd', 'is refused: x', 'is refused: y'].filter((name) => hasTest(source, name));
+    expect(held).toEqual(['a', 'is refused: x']);
   });
 });

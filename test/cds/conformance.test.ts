@@ -238,12 +238,13 @@ describe('CDS Hooks 2.0.1, Providing FHIR Resources to a CDS Service', () => {
   });
 
   it('Passing the Access Token: the token is transient: no later call uses it, and it is kept nowhere', async () => {
-    const before = hospital.searches.length;
-    const fhirAuthorization = lent('canary-token');
-    await post(PATIENT, patientView('conformance', { fhirServer: OWN_EHR, fhirAuthorization })).expect(200);
-    await post(PATIENT, patientView('conformance', { fhirServer: OWN_EHR })).expect(200);
-    const tokens = hospital.searches.slice(before).map(({ accessToken }) => accessToken);
-    expect(tokens).toEqual(['canary-token', undefined]);
+    const tokensOf = async (changes: object): Promise<unknown[]> => {
+      hospital.searches.length = 0;
+      await post(PATIENT, patientView('conformance', { fhirServer: OWN_EHR, ...changes })).expect(200);
+      return [...new Set(hospital.searches.map(({ accessToken }) => accessToken))];
+    };
+    expect(await tokensOf({ fhirAuthorization: lent('canary-token') })).toEqual(['canary-token']);
+    expect(await tokensOf({})).toEqual([undefined]);
     const kept = await everythingKept(hospital);
     expect(kept).toContain('Patient/conformance'); // it is the database that was looked through
     expect(kept + hospital.logged.join('')).not.toContain('canary-token');
@@ -336,6 +337,41 @@ describe('CDS Hooks 2.0.1, Feedback', () => {
 describe('Beside the text', () => {
   it('a body beyond 2 MB is refused', async () => {
     await post(PATIENT, { x: 'x'.repeat(2.1 * 2 ** 20) }).expect(413);
+  });
+
+  it.each<[string, () => object]>([
+    ['a server’s address', () => patientView('long', { fhirServer: `https://a/${'/'.repeat(100_000)}x` })],
+    [
+      'list of selections',
+      () => {
+        const selections = Array.from({ length: 90_000 }, (_, i) => `MedicationRequest/s${i}`);
+        const entry = Array.from({ length: 10_000 }, (_, i) => ({ resource: { resourceType: 'Task', id: `t${i}` } }));
+        return orderHook('order-select', 'long', [], {
+          context: { selections, draftOrders: { resourceType: 'Bundle', entry } },
+        });
+      },
+    ],
+    [
+      'list of medications',
+      () => {
+        const named = (i: number) => ({
+          resourceType: 'MedicationRequest',
+          subject: { reference: 'Patient/long' },
+          medicationReference: { reference: `Medication/n${i}` },
+        });
+        const entry = [
+          ...Array.from({ length: 5_000 }, (_, i) => ({ resource: named(i) })),
+          ...Array.from({ length: 15_000 }, (_, i) => ({ resource: { resourceType: 'Medication', id: `m${i}` } })),
+        ];
+        return orderHook('order-sign', 'long', [], { context: { draftOrders: { resourceType: 'Bundle', entry } } });
+      },
+    ],
+  ])('nobody waits for a call with overlong %s', async (_what, body) => {
+    const began = performance.now();
+    const call = body() as { readonly hook: string };
+    await post(call.hook === 'patient-view' ? PATIENT : ORDERS, call);
+    // A minute and more, where every one is held against every other.
+    expect(performance.now() - began).toBeLessThan(5_000);
   });
 
   it('order-select and order-sign share one id, so that the later card replaces the earlier one', async () => {

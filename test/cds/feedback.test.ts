@@ -66,6 +66,14 @@ describe('Feedback', () => {
     expect((await request(hospital.door).get('/metrics')).text + hospital.logged.join('')).not.toContain('canary');
   });
 
+  it('in any characters is kept as far as the database can hold them', async () => {
+    const userComment = `${'x'.repeat(1_999)}😀`;
+    const reason = { system: 'a\u0000b', code: '\ud83d' };
+    await send(overridden('c6', { overrideReason: { userComment, reason } })).expect(200);
+    const { rows } = await hospital.database.executeSql(`SELECT comment FROM hemocast.cds_feedback WHERE card = 'c6'`);
+    expect(rows).toEqual([{ comment: `${'x'.repeat(1_999)}\ufffd` }]);
+  });
+
   it.each<[string, unknown]>([
     ['no array', { feedback: {} }],
     ['an empty array', { feedback: [] }],
@@ -74,6 +82,13 @@ describe('Feedback', () => {
     ['an unknown outcome', { feedback: [{ ...overridden('bad'), outcome: 'ignored' }] }],
     ['accepted without suggestions', { feedback: [{ ...overridden('bad'), outcome: 'accepted' }] }],
     ['no timestamp', { feedback: [{ card: 'bad', outcome: 'overridden' }] }],
+    ['a time of no year', { feedback: [overridden('bad', { outcomeTimestamp: '0000-01-01T00:00:00Z' })] }],
+    ['a card that is no text of a database', { feedback: [overridden('bad\u0000')] }],
+    ['a card that is half a character', { feedback: [overridden('bad\ud83d')] }],
+    [
+      'a suggestion that is no text of a database',
+      { feedback: [{ ...overridden('bad'), outcome: 'accepted', acceptedSuggestions: [{ id: 'a\u0000' }] }] },
+    ],
     ['a date in place of a time', { feedback: [overridden('bad', { outcomeTimestamp: '2026-11-12' })] }],
     [
       'a reason without a code system',

@@ -343,6 +343,20 @@ describe('What the client sent along', () => {
     expect(hospital.searches).toEqual([]);
   });
 
+  it('asks the EHR no more than the card needs: nothing of the ground where none would be shown', async () => {
+    hospital.chart = chartOf([filed()]);
+    const asked = async (ask: () => Promise<string>): Promise<string[]> => {
+      hospital.searches.length = 0;
+      await ask();
+      return hospital.searches.map(({ resourceType }) => resourceType);
+    };
+    expect(await asked(() => view('ada'))).toEqual(['RiskAssessment', 'ImagingStudy', 'Procedure']);
+    await hospital.operation.set('shadow', null);
+    expect(await asked(() => view('ada'))).toEqual(['RiskAssessment']);
+    await hospital.operation.set('running', null);
+    expect(await asked(() => sign('ada', {}, PARACETAMOL))).toEqual([]);
+  });
+
   it('asks with the token that was lent, for this patient only, and not for longer than the deadline', async () => {
     let waitedMs = 0;
     hospital.chart = (_search, _access, signal) =>
@@ -358,7 +372,14 @@ describe('What the client sent along', () => {
     expect(waitedMs).toBeLessThan(2_000); // DEADLINE_MS and a busy machine
     expect(
       hospital.searches.map(({ parameters, accessToken, fhirServer }) => ({ parameters, accessToken, fhirServer })),
-    ).toEqual([{ parameters: { patient: 'ada' }, accessToken: 'lent', fhirServer: OWN_EHR }]);
+    ).toEqual(
+      // All at once: what the likely card rests on does not wait until the forecast is found.
+      [{ patient: 'ada' }, { _id: assessed.study.id }, { patient: 'ada', status: 'completed' }].map((parameters) => ({
+        parameters,
+        accessToken: 'lent',
+        fhirServer: OWN_EHR,
+      })),
+    );
   });
 
   it('is silent, not broken, where only the way to an eligible study is missing', async () => {

@@ -20,8 +20,19 @@ type Expression = ReturnType<typeof parseFhirPath>;
 
 const expressions = new Map<string, Expression>();
 
+/** The index: what a parameter selected in a resource, for as long as that version is kept. Versions are never changed in place. */
+const selected = new WeakMap<Resource, Map<string, readonly TypedValue[]>>();
+
 /** The typed elements that the parameter selects. */
-export function selectValues(resource: Resource, parameter: SearchParameter): TypedValue[] {
+export function selectValues(resource: Resource, parameter: SearchParameter): readonly TypedValue[] {
+  let byCode = selected.get(resource);
+  if (byCode === undefined) selected.set(resource, (byCode = new Map()));
+  let values = byCode.get(parameter.code);
+  if (values === undefined) byCode.set(parameter.code, (values = evaluate(resource, parameter)));
+  return values;
+}
+
+function evaluate(resource: Resource, parameter: SearchParameter): readonly TypedValue[] {
   const key = `${resource.resourceType}?${parameter.code}`;
   let expression = expressions.get(key);
   if (expression === undefined) {
