@@ -8,7 +8,15 @@ import type { OperationSwitch } from './assessment/operation.ts';
 import { planStudy } from './assessment/plan-study.ts';
 import type { StudyPlan } from './assessment/plan-study.ts';
 import { identify } from './assessment/ports.ts';
-import type { Ehr, Pacs, ScanReader, StudyRecord, StudyReference, WrittenResources } from './assessment/ports.ts';
+import type {
+  Admit,
+  Ehr,
+  Pacs,
+  ScanReader,
+  StudyRecord,
+  StudyReference,
+  WrittenResources,
+} from './assessment/ports.ts';
 import { requestAssessment } from './assessment/request-assessment.ts';
 import type { RequestParts } from './assessment/request-assessment.ts';
 import type { Config } from './config.ts';
@@ -30,7 +38,7 @@ export interface WorkParts {
 export interface Work {
   /** What a request needs: the same for the REST door, the hooks and the watch. */
   readonly request: Omit<RequestParts, 'planStudy'> & {
-    planStudy(reference: StudyReference, signal: AbortSignal): Promise<StudyPlan>;
+    planStudy(reference: StudyReference, signal: AbortSignal, admit?: Admit): Promise<StudyPlan>;
   };
   readonly queue: AssessmentQueue;
   readonly watch: ChartWatch;
@@ -60,8 +68,8 @@ export async function composeWork(config: Config, parts: WorkParts): Promise<Wor
     describeModel: () => identify(reader.describe()),
   });
   const request: Work['request'] = {
-    planStudy: (reference, signal) =>
-      planStudy(reference, { ehr, pacs, modelSha256: reader.describe().sha256 }, signal),
+    planStudy: (reference, signal, admit) =>
+      planStudy(reference, { ehr, pacs, modelSha256: reader.describe().sha256 }, signal, admit),
     describeModel: () => reader.describe(),
     records: store,
     work: queue,

@@ -7,7 +7,7 @@ import { RefusalError } from '../prediction/refusals.ts';
 import { formatStudyReference } from './assessment.ts';
 import { chooseSeries } from './choose-series.ts';
 import { contentKey } from './content-key.ts';
-import type { Ehr, Pacs, StudyRecord, StudyReference } from './ports.ts';
+import type { Admit, Ehr, Pacs, StudyRecord, StudyReference } from './ports.ts';
 
 export interface StudyPlan {
   readonly study: StudyRecord;
@@ -30,8 +30,9 @@ export async function planStudy(
   reference: StudyReference,
   parts: { readonly ehr: Ehr; readonly pacs: Pacs; readonly modelSha256: string },
   signal: AbortSignal,
+  admit?: Admit,
 ): Promise<StudyPlan> {
-  const study = await parts.ehr.readStudy(reference, signal);
+  const study = await parts.ehr.readStudy(reference, signal, admit);
   const found = await listStudy(parts.pacs, study, signal);
   const listing = found.acquired;
   const instancesPresent = listing.length;

@@ -207,9 +207,12 @@ export interface ChartChanges {
   readonly until: string;
 }
 
+/** Told whose a study is ("Patient/<id>") before anything else is said of it; throws where the caller may not know that. */
+export type Admit = (patientReference: string) => void;
+
 export interface Ehr {
   /** Reads the ImagingStudy, its Patient, Endpoints and the nearest thrombectomy. NotFoundError when there is none. */
-  readStudy(reference: StudyReference, signal: AbortSignal): Promise<StudyRecord>;
+  readStudy(reference: StudyReference, signal: AbortSignal, admit?: Admit): Promise<StudyRecord>;
   /** Writes and reads back every resource of the report; repeating it writes nothing new. */
   writeBack(report: AssessmentReport, signal: AbortSignal): Promise<WrittenResources>;
   /** Marks an earlier result as superseded, as far as nobody has changed its status; repeating it changes nothing. */

@@ -4,13 +4,14 @@ import type { Assessment } from './assessment.ts';
 import { hasEnded } from './assessment.ts';
 import type { AssessmentRecords, AssessmentWork, NewAssessment } from './assessment-records.ts';
 import { identify } from './ports.ts';
-import type { ModelDescription, StudyRecord, StudyReference } from './ports.ts';
+import type { Admit, ModelDescription, StudyRecord, StudyReference } from './ports.ts';
 
 export interface RequestParts {
   /** Reads the chart and the PACS's listing (plan-study.ts); null content key = instances are still missing. */
   planStudy(
     reference: StudyReference,
     signal: AbortSignal,
+    admit?: Admit,
   ): Promise<{ readonly study: StudyRecord; readonly contentKey: string | null }>;
   describeModel(): ModelDescription;
   readonly records: AssessmentRecords;

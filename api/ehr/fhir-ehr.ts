@@ -1,5 +1,6 @@
 /** A hospital's FHIR R4 server as the service sees it: one study to read, one result to file, and whether it is there at all. */
 import type {
+  Admit,
   AssessmentReport,
   ChartChanges,
   Ehr,
@@ -43,8 +44,8 @@ export class FhirEhr implements Ehr {
   }
 
   /** See imaging-study.ts. */
-  async readStudy(reference: StudyReference, signal: AbortSignal): Promise<StudyRecord> {
-    return readStudy(reference, this.#connection, signal);
+  async readStudy(reference: StudyReference, signal: AbortSignal, admit?: Admit): Promise<StudyRecord> {
+    return readStudy(reference, this.#connection, signal, admit);
   }
 
   /** See write-back.ts. */

@@ -1,6 +1,6 @@
 /** From an ImagingStudy and what it refers to, to a StudyRecord (http://hl7.org/fhir/R4/imagingstudy.html). */
 import type { Endpoint, ImagingStudy, Procedure } from '@medplum/fhirtypes';
-import type { StudyRecord, StudyReference } from '../assessment/ports.ts';
+import type { Admit, StudyRecord, StudyReference } from '../assessment/ports.ts';
 import { InvalidRequestError, NotFoundError } from '../errors.ts';
 import { SYSTEMS } from './codes.ts';
 import type { FhirConnection } from './fhir-connection.ts';
@@ -23,8 +23,11 @@ export async function readStudy(
   reference: StudyReference,
   connection: FhirConnection,
   signal: AbortSignal,
+  admit?: Admit,
 ): Promise<StudyRecord> {
   const study = await readImagingStudy(reference, connection, signal);
+  if (admit) admit((await readSubject(subjectId(study, connection.baseUrl), connection, signal)).patientReference);
+  assertStands(study);
   const studyInstanceUid = studyInstanceUidOf(study);
   const patientId = subjectId(study, connection.baseUrl);
   const subject = await readSubject(patientId, connection, signal);
@@ -64,19 +67,19 @@ async function readImagingStudy(
   connection: FhirConnection,
   signal: AbortSignal,
 ): Promise<ImagingStudy> {
-  let study: ImagingStudy;
   try {
-    study = await connection.read('ImagingStudy', reference.id, signal);
+    return await connection.read('ImagingStudy', reference.id, signal);
   } catch (error) {
     if (!(error instanceof NotFoundError)) throw error;
     throw new NotFoundError('study-not-found', 'The EHR has no such ImagingStudy; check the id and the EHR in use.');
   }
-  if (study.status === 'entered-in-error' || study.status === 'cancelled') {
-    throw new InvalidRequestError('study-withdrawn', 'The ImagingStudy was withdrawn in the EHR; it is not assessed.', {
-      status: study.status,
-    });
-  }
-  return study;
+}
+
+function assertStands({ status }: ImagingStudy): void {
+  if (status !== 'entered-in-error' && status !== 'cancelled') return;
+  throw new InvalidRequestError('study-withdrawn', 'The ImagingStudy was withdrawn in the EHR; it is not assessed.', {
+    status,
+  });
 }
 
 /** identifier {system "urn:dicom:uid", value "urn:oid:<StudyInstanceUID>"}; the prefix is left out by some senders. */

@@ -10,7 +10,7 @@ import type { paths } from '../generated/openapi.d.ts';
 import type { Services } from './app.ts';
 import { toAssessmentJson } from './assessment-json.ts';
 import { callerOf } from './authenticate.ts';
-import { assertMaySeeStudy, maySee, searchedPatient } from './permit.ts';
+import { boundTo, maySee, searchedPatient } from './permit.ts';
 
 type CreateBody = paths['/v1/assessments']['post']['requestBody']['content']['application/json'];
 type ListQuery = NonNullable<paths['/v1/assessments']['get']['parameters']['query']>;
@@ -30,11 +30,7 @@ export function assessmentRoutes(services: Services): Router {
       ...services,
       describeModel: () => services.reader.describe(),
       writes: () => services.operation.current().mode !== 'shadow',
-      async planStudy(...call: Parameters<Services['planStudy']>) {
-        const plan = await services.planStudy(...call);
-        assertMaySeeStudy(callerOf(response), plan.study.patientReference);
-        return plan;
-      },
+      planStudy: boundTo(callerOf(response), services.planStudy),
     };
     const reference = parseStudyReference(imagingStudy);
     const { assessment, begun } = await inTime(response, (signal) =>

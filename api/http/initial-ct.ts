@@ -4,13 +4,13 @@ import type { Request, Response } from 'express';
 import { parseStudyReference } from '../assessment/assessment.ts';
 import type { InitialCt, InitialCtSource } from '../assessment/initial-ct.ts';
 import type { StudyPlan } from '../assessment/plan-study.ts';
-import type { StudyReference } from '../assessment/ports.ts';
+import type { Admit, StudyReference } from '../assessment/ports.ts';
 import { callerOf } from './authenticate.ts';
-import { assertMaySeeStudy } from './permit.ts';
+import { boundTo } from './permit.ts';
 import { sendGzip } from './send-gzip.ts';
 
 export interface InitialCtParts {
-  readonly planStudy: (reference: StudyReference, signal: AbortSignal) => Promise<StudyPlan>;
+  readonly planStudy: (reference: StudyReference, signal: AbortSignal, admit?: Admit) => Promise<StudyPlan>;
   readonly source: Pick<InitialCtSource, 'read'>;
 }
 
@@ -24,8 +24,8 @@ export function initialCtRoutes(parts: InitialCtParts): Router {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(TIMEOUT_MS)]);
-    const plan = await parts.planStudy(parseStudyReference(`ImagingStudy/${request.params.id}`), signal);
-    assertMaySeeStudy(callerOf(response), plan.study.patientReference);
+    const planStudy = boundTo(callerOf(response), parts.planStudy);
+    const plan = await planStudy(parseStudyReference(`ImagingStudy/${request.params.id}`), signal);
     return [plan, await parts.source.read(plan, signal)];
   };
 

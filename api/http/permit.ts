@@ -7,7 +7,8 @@ import type { Caller } from '../authorization/caller.ts';
 import { ForbiddenError } from '../authorization/caller.ts';
 import { covers } from '../authorization/scopes.ts';
 import type { Level, Permission } from '../authorization/scopes.ts';
-import { NotFoundError } from '../errors.ts';
+import type { Admit, StudyRecord, StudyReference } from '../assessment/ports.ts';
+import { InvalidRequestError, NotFoundError } from '../errors.ts';
 import { callerOf } from './authenticate.ts';
 
 type Needed = `${string}.${Permission}`;
@@ -84,10 +85,32 @@ export function maySee(caller: Caller, patientReference: string): boolean {
   return caller.kind !== 'user' || caller.patient === patientReference;
 }
 
-/** Throws what a study that is not there throws: a user does not learn of other patients' studies. */
-export function assertMaySeeStudy(caller: Caller, patientReference: string): void {
-  if (maySee(caller, patientReference)) return;
-  throw new NotFoundError('study-not-found', 'The EHR has no such ImagingStudy; check the id and the EHR in use.');
+type PlanStudy<T> = (reference: StudyReference, signal: AbortSignal, admit?: Admit) => Promise<T>;
+
+/** For a user every study of another patient, whatever is wrong with it, is one that is not there. */
+export function boundTo<T extends { readonly study: Pick<StudyRecord, 'patientReference'> }>(
+  caller: Caller,
+  planStudy: PlanStudy<T>,
+): (reference: StudyReference, signal: AbortSignal) => Promise<T> {
+  if (caller.kind !== 'user') return planStudy;
+  return async (reference, signal) => {
+    let isAdmitted = false;
+    const admit: Admit = (patientReference) => {
+      if (!maySee(caller, patientReference)) throw noSuchStudy();
+      isAdmitted = true;
+    };
+    try {
+      const plan = await planStudy(reference, signal, admit);
+      admit(plan.study.patientReference);
+      return plan;
+    } catch (error) {
+      throw !isAdmitted && error instanceof InvalidRequestError ? noSuchStudy() : error;
+    }
+  };
+}
+
+function noSuchStudy(): NotFoundError {
+  return new NotFoundError('study-not-found', 'The EHR has no such ImagingStudy; check the id and the EHR in use.');
 }
 
 /** The patient whose records a search is about. Throws ForbiddenError where a user names another than theirs. */

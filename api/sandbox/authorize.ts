@@ -15,13 +15,18 @@ import type { SandboxRepository } from './fhir/repository.ts';
 const loopbackHost = /^(localhost|[a-z0-9-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 const loopbackAddress = /^(::ffff:)?127(\.\d{1,3}){3}$|^::1$/;
 
+/** By these a proxy says that it passes on the call of another. */
+const FORWARDED = ['x-forwarded-for', 'forwarded', 'via'];
+
 export const loopbackOnly: RequestHandler = (request, response, next) => {
   if (isLoopback(request)) next();
   else refuse(response, 401);
 };
 
 function isLoopback(request: Request): boolean {
-  return loopbackAddress.test(request.socket.remoteAddress ?? '') && loopbackHost.test(request.get('host') ?? '');
+  const { remoteAddress = '' } = request.socket;
+  const isForwarded = FORWARDED.some((name) => request.get(name) !== undefined);
+  return loopbackAddress.test(remoteAddress) && loopbackHost.test(request.get('host') ?? '') && !isForwarded;
 }
 
 /** Puts what a presented token opens into `response.locals.access`. */

@@ -71,6 +71,36 @@ describe('A clinician in the SMART app', () => {
     }
   });
 
+  it('learns nothing of what is wrong with another patient’s study', async () => {
+    const edit = async (id: string, changes: object): Promise<void> => {
+      const study = await service.fhir(`ImagingStudy/${id}`);
+      const answer = await fetch(`${service.url}/sandbox/fhir/ImagingStudy/${id}`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/fhir+json' },
+        body: JSON.stringify({ ...study, ...changes }),
+      });
+      expect(answer.status).toBe(200);
+    };
+    const unknown = await (await call('/v1/imaging-studies/nobody/geometry')).text();
+    const faults: [string, object, string][] = [
+      ['okafor-james-ct', { status: 'entered-in-error' }, 'study-withdrawn'],
+      ['silva-bento-ct', { identifier: [] }, 'study-uid-missing'],
+      ['haddad-omar-ct', { subject: { display: 'Unknown' } }, 'study-subject-unusable'],
+    ];
+    for (const [id, changes, code] of faults) {
+      await edit(id, changes);
+      const toAdministrator = await service.fetch(`/v1/imaging-studies/${id}/geometry`);
+      expect([toAdministrator.status, await toAdministrator.json()]).toMatchObject([400, { code }]);
+      for (const answer of [await call(`/v1/imaging-studies/${id}/geometry`), await assess(id)]) {
+        expect([answer.status, await answer.text()]).toEqual([404, unknown]);
+      }
+    }
+    await edit(`${HIS}-ct`, { status: 'entered-in-error' });
+    const own = await call(`/v1/imaging-studies/${HIS}-ct/geometry`);
+    expect([own.status, await own.json()]).toMatchObject([400, { code: 'study-withdrawn' }]);
+    await edit(`${HIS}-ct`, { status: 'available' });
+  });
+
   it('asks for an assessment of that patient’s study only', async () => {
     expect((await assess(`${HIS}-ct`)).status).toBe(200);
     const before = await assessmentOf(OTHER);

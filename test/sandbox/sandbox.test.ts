@@ -290,6 +290,9 @@ describe('The doors of the sandbox', () => {
       expect(await status(path, { host, authorization: 'Bearer anything' })).toBe(401);
       expect(await status(path, { host, authorization: '' })).toBe(401);
       expect(await status(path, { host: 'rebound.example.com' })).toBe(401);
+      for (const name of ['x-forwarded-for', 'forwarded', 'via']) {
+        expect(await status(path, { host, [name]: 'for=203.0.113.7' })).toBe(401);
+      }
     },
   );
 });
