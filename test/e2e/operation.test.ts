@@ -1,5 +1,6 @@
 /** `hemocast pause`, `shadow` and `resume` on a running service, as an administrator types them. */
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
@@ -60,26 +61,52 @@ it('paused while it works, the service leaves no half-written result behind', as
 }, 60_000);
 
 it('paused at any moment of an assessment, the service writes nothing a second later', async () => {
-  const history = async (): Promise<number> => {
-    const types = ['RiskAssessment', 'Observation', 'Media', 'Provenance'];
-    const counts = await Promise.all(types.map((type) => service.fhir(`${type}?_summary=count`)));
-    return counts.reduce((sum: number, { total }: { total: number }) => sum + total, 0);
+  const versions = async (): Promise<string[]> => {
+    const types = ['RiskAssessment', 'Observation', 'Media', 'DocumentReference', 'Provenance'];
+    const found = await Promise.all(types.map((type) => service.fhir(`${type}?_count=1000`)));
+    const entries = found.flatMap(
+      ({ entry = [] }) => entry as { resource: { id: string; meta: { versionId: string } } }[],
+    );
+    return entries.map(({ resource }) => `${resource.id} ${resource.meta.versionId}`);
   };
-  for (const ms of [400, 1_100]) {
+  for (const ms of [400, 700, 900, 1_100]) {
     const { body } = await service.assess('ImagingStudy/haddad-omar-ct', { force: true });
     await pause(ms);
     await setMode('paused');
     await pause(1_000);
-    const then = await history();
+    const then = await versions();
     await pause(1_000);
-    expect(await history()).toBe(then);
+    expect(await versions()).toEqual(then);
     await setMode('running');
     expect((await service.finished(body.id)).status).toBe('completed');
   }
   const { entry } = await service.fhir('RiskAssessment?subject=Patient/haddad-omar');
   const statuses = entry.map(({ resource }: { resource: { status: string } }) => resource.status);
-  expect(statuses.sort()).toEqual(['cancelled', 'preliminary']);
+  expect(statuses.sort()).toEqual(['cancelled', 'cancelled', 'cancelled', 'preliminary']);
 }, 90_000);
+
+it('paused, the service shows no card within a second, and shows it again when it runs', async () => {
+  const cards = async (): Promise<number> => {
+    const answer = await service.fetch('/cds-services/hemocast-patient', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        hook: 'patient-view',
+        hookInstance: randomUUID(),
+        context: { userId: 'Practitioner/1', patientId: 'lindqvist-maja' },
+      }),
+    });
+    expect(answer.status).toBe(200);
+    return ((await answer.json()) as { cards: unknown[] }).cards.length;
+  };
+  await service.finished((await service.assess('ImagingStudy/lindqvist-maja-ct')).body.id);
+  const shown: number[] = [];
+  for (const mode of ['running', 'paused', 'running', 'shadow', 'running']) {
+    await setMode(mode);
+    shown.push(await cards());
+  }
+  expect(shown).toEqual([1, 0, 1, 0, 1]);
+}, 60_000);
 
 it('in shadow, the result is kept but not written, and made anew for the chart when the service runs', async () => {
   await hemocast('shadow');

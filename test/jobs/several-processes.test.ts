@@ -50,6 +50,16 @@ describeWith('PostgreSQL', 'Several services on one PostgreSQL', () => {
     await untilEnded(one.store, requested[0].assessment.id);
   });
 
+  it('are paused all together, within a second', async () => {
+    const [one, other] = services;
+    const modes = () => [one.operation.current().mode, other.operation.current().mode];
+    for (const mode of ['paused', 'running'] as const) {
+      await one.operation.set(mode, null);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      expect(modes()).toEqual([mode, mode]);
+    }
+  });
+
   it('stop the work on an assessment that is cancelled at another one', async () => {
     await Promise.all(services.map((service) => service.close()));
     const config = { databaseUrl: server.databaseUrl, dataDir: chart };
