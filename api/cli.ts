@@ -9,10 +9,12 @@ const USAGE = `Usage:
   hemocast predict <folder, file or zip of DICOM> --out <dir>
       Reads one head CT and writes prediction.json, comparison.png and follow-up.dcm.
       Exit code 0; 2 for a refusal (its code on stderr and in prediction.json); 1 for a fault.
-  hemocast pause | shadow | resume [--reason <text>] [--url http://127.0.0.1:8080]
+  hemocast pause | shadow | resume [--reason <text>] [--url <where the service is>]
       Stops cards and write-backs of a running service at once; computes without showing or writing; lets it run again.
-  hemocast register-study <StudyInstanceUID> [--url http://127.0.0.1:8080]
+  hemocast register-study <StudyInstanceUID> [--url <where the service is>]
       Creates the sandbox EHR's ImagingStudy for a study of the configured PACS.
+
+Without --url the service is looked for at 127.0.0.1 and the PORT of the environment, 8080 without one.
 
 Research use only, trained on simulated data, not a medical device.
 `;
@@ -36,7 +38,7 @@ async function main(args: readonly string[]): Promise<number> {
     },
   });
   if (values.help) return usage(0);
-  const url = values.url ?? 'http://127.0.0.1:8080';
+  const url = values.url ?? `http://127.0.0.1:${process.env.PORT || 8080}`;
   if (Object.hasOwn(MODES, command ?? ''))
     return positionals.length > 0 ? usage(1) : setOperation(MODES[command], values.reason, url);
   if (positionals.length !== 1) return usage(1);
@@ -53,14 +55,13 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function setOperation(mode: string, reason: string | undefined, serviceUrl: string): Promise<number> {
   const { apiToken } = readConfig(process.env);
-  const response = await fetch(new URL('/v1/operation', serviceUrl), {
+  const response = await ask(new URL('/v1/operation', serviceUrl), {
     method: 'PUT',
     headers: {
       'Content-Type': 'application/json',
       ...(apiToken === undefined ? {} : { Authorization: `Bearer ${apiToken}` }),
     },
     body: JSON.stringify({ mode, reason: reason ?? null }),
-    redirect: 'error',
   });
   const answer = (await response.json()) as { mode?: string; detail?: string };
   if (!response.ok) {
@@ -78,11 +79,10 @@ async function registerStudy(studyInstanceUid: string, serviceUrl: string): Prom
     process.stderr.write('The sandbox is reached on loopback only.\n');
     return 1;
   }
-  const response = await fetch(url, {
+  const response = await ask(url, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ studyInstanceUid }),
-    redirect: 'error',
   });
   const answer = (await response.json()) as { imagingStudy?: string; detail?: string; title?: string };
   if (!response.ok) {
@@ -91,6 +91,14 @@ async function registerStudy(studyInstanceUid: string, serviceUrl: string): Prom
   }
   process.stdout.write(`${answer.imagingStudy}\n`);
   return 0;
+}
+
+async function ask(url: URL, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, { ...init, redirect: 'error' });
+  } catch (error) {
+    throw new Error(`No service answers at ${url.origin}: start it, or name where it is with --url.`, { cause: error });
+  }
 }
 
 function usage(code: number): number {

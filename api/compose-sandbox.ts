@@ -35,9 +35,12 @@ export async function assessAtStart(parts: RequestParts, log: Logger): Promise<v
   }
 }
 
+/** What is not ready by then is made while the service runs. */
+const LONGEST_START_MS = 60_000;
+
 function untilEnded(assessment: Assessment, records: AssessmentRecords): Promise<void> {
   return new Promise((resolvePromise, reject) => {
-    const deadline = setTimeout(() => finish(() => reject(new Error('not assessed in time'))), 60_000);
+    const deadline = setTimeout(() => finish(resolvePromise), LONGEST_START_MS);
     const look = (state: Assessment | null): void => {
       if (state === null || !['created', 'active'].includes(state.status)) finish(resolvePromise);
     };

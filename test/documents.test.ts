@@ -37,6 +37,14 @@ describe('A document', () => {
 });
 
 describe('docs/integrate.md', () => {
+  it('begins with settings that the README lists', () => {
+    const [, block] = /```sh\n(PUBLIC_URL[^`]*)```/.exec(read('docs/integrate.md'))!;
+    const names = [...block.matchAll(/^([A-Z_]+)=/gm)].map((match) => match[1]);
+    expect(names.length).toBeGreaterThan(8);
+    const listed = [...read('README.md').matchAll(/^\| (`[A-Z_`, ]+) \|/gm)].map((match) => match[1]).join();
+    expect(names.filter((name) => !listed.includes(`\`${name}\``))).toEqual([]);
+  });
+
   it('explains no code that the service does not give', () => {
     const text = read('docs/integrate.md');
     const rows = text.slice(text.indexOf('## 10.')).matchAll(/^\| (`.*?) \|/gm);

@@ -93,15 +93,15 @@ const WORDS: { readonly [K in Shown['kind']]: (state: Extract<Shown, { kind: K }
     };
   },
   pending: ({ waitsForImages }) => ({
-    summary: 'Forecast of hemorrhage after thrombectomy: not ready yet, follow it live in the app',
+    summary: 'Forecast of hemorrhage: not ready yet, follow it live in the app',
     detail: [
       waitsForImages
-        ? 'The first CT after the thrombectomy is still arriving. The forecast starts when all of its images are there.'
-        : 'The first CT after the thrombectomy is being read. The result appears in the app, and here at the next step.',
+        ? 'The initial CT is still arriving. The forecast starts when all of its images are there.'
+        : 'The initial CT is being read. The result appears in the app, and here at the next step.',
     ],
   }),
   unassessed: () => ({
-    summary: 'Forecast of hemorrhage after thrombectomy: not ready yet, it has been asked for',
+    summary: 'Forecast of hemorrhage: not ready yet, it has been asked for',
     detail: [
       'The forecast from the first CT after the thrombectomy has been asked for. If it can be made, it appears in the app, and here at a later step.',
     ],
@@ -110,14 +110,14 @@ const WORDS: { readonly [K in Shown['kind']]: (state: Extract<Shown, { kind: K }
     const why =
       fault === null ? 'a technical fault.' : `${escapeMarkdown(fault.message)} (${escapeMarkdown(fault.code)})`;
     return {
-      summary: 'No forecast of hemorrhage: reading the first CT after the thrombectomy could not be started',
+      summary: 'No forecast of hemorrhage: reading the initial CT could not be started',
       detail: [
         `Why: ${why} It is tried again at a later step, and can be in the app. The absence of a forecast says nothing about the risk.`,
       ],
     };
   },
   refused: ({ refusal }) => ({
-    summary: 'No forecast of hemorrhage: the first CT after the thrombectomy cannot be read',
+    summary: 'No forecast of hemorrhage: the initial CT cannot be read',
     detail: [
       `Why: ${escapeMarkdown(refusal.message)} (${escapeMarkdown(refusal.code)}) The absence of a forecast says nothing about the risk.`,
     ],

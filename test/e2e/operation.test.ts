@@ -108,6 +108,20 @@ it('paused, the service shows no card within a second, and shows it again when i
   expect(shown).toEqual([1, 0, 1, 0, 1]);
 }, 60_000);
 
+it('is found by PORT where no address is given; where nothing answers, the address is said', async () => {
+  const command = (port: string, mode: string): Promise<{ stdout: string }> =>
+    run(process.execPath, ['--disable-warning=ExperimentalWarning', join(repositoryRoot, 'api/cli.ts'), mode], {
+      env: { PATH: process.env.PATH, PORT: port },
+    });
+  expect((await command(new URL(service.url).port, 'pause')).stdout).toBe('paused\n');
+  expect((await command(new URL(service.url).port, 'resume')).stdout).toBe('running\n');
+  await expect(command('1', 'pause')).rejects.toMatchObject({
+    stderr: expect.stringContaining(
+      'No service answers at http://127.0.0.1:1: start it, or name where it is with --url.',
+    ),
+  });
+});
+
 it('in shadow, the result is kept but not written, and made anew for the chart when the service runs', async () => {
   await hemocast('shadow');
   const shadow = await service.finished((await service.assess('ImagingStudy/tanaka-hiro-ct')).body.id);

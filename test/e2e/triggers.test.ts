@@ -1,4 +1,7 @@
-/** With AUTO_ASSESS the first plain head CT after a thrombectomy is assessed without anyone asking, and nothing else is. */
+/**
+ * With AUTO_ASSESS the first plain head CT after a thrombectomy is assessed without anyone asking, and nothing else is: told by
+ * notifications, found by polling, or both at once.
+ */
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
@@ -134,6 +137,29 @@ it('does not assess a later CT: the first one is the initial CT', async () => {
     'ImagingStudy/tanaka-hiro-ct',
   ]);
 }, 60_000);
+
+it('found by polling alone, and by polling and many notifications at once, a study is assessed once', async () => {
+  const told = service;
+  service = await ServiceProcess.start({ AUTO_ASSESS: 'true', CHART_WATCH_MS: '300' });
+  try {
+    await pause(1_000);
+    await touch('ImagingStudy/haddad-omar-ct');
+    await untilAssessed('haddad-omar');
+
+    await touch('ImagingStudy/moreau-claire-ct');
+    for (let i = 0; i < 5; i++) await Promise.all(Array.from({ length: 8 }, () => notify()));
+    await untilAssessed('moreau-claire');
+    await Promise.all(Array.from({ length: 8 }, () => notify()));
+    await pause(1_500);
+    for (const patient of ['haddad-omar', 'moreau-claire']) {
+      expect(await assessmentsOf(patient)).toMatchObject([{ revision: 1, status: 'completed' }]);
+      expect((await service.fhir(`RiskAssessment?subject=Patient/${patient}`)).total).toBe(1);
+    }
+  } finally {
+    await service.stopAndForget();
+    service = told;
+  }
+}, 120_000);
 
 /** The same images as another study of the same patient: the last digit of every UID of ours changes. */
 function asSecondStudy(file: Buffer): Buffer {
