@@ -68,6 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--readers", type=int, default=0, help="processes that read shards meanwhile (a growing cohort)")
     parser.add_argument("--validate", type=int, default=120, help="validation cases looked at after each epoch")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 arithmetic in the network (losses stay float32)")
+    parser.add_argument("--keep-statistics", action="store_true", help="with --start: batch normalisation keeps its running statistics")
     parser.add_argument("--tasks", choices=TASKS, default="both", help="ablation: one of the two tasks alone")
     parser.add_argument("--no-interactive", action="store_true", help="ablation: one attention map per decoder")
     parser.add_argument("--no-self-attention", action="store_true", help="ablation: convolution instead")
@@ -82,6 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(arguments.threads)
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
     network = chosen_network(arguments)
+    if arguments.keep_statistics and not arguments.start:
+        raise ValueError("--keep-statistics needs --start: random weights have no statistics to keep.")
     train = Cohort(arguments.train, readers=arguments.readers).require(arguments.batch)
     validation = Cohort(arguments.validation, limit=arguments.validate).require(2)
     trainer = Trainer(train, validation, Path(arguments.out), network, vars(arguments))
@@ -136,6 +139,7 @@ class Trainer:
         self.batch_size = int(options.get("batch", 4))
         self.epoch_pairs, self.passes = int(options.get("epoch_pairs", 400)), int(options.get("passes", 1))
         self.bf16 = bool(options.get("bf16", False))
+        self.keep_statistics = bool(options.get("keep_statistics", False))
         self.tasks = str(options.get("tasks", "both"))
         self.balance: Optional[GradNorm] = None
         self.use_gradnorm = not options.get("no_gradnorm", False)
@@ -170,6 +174,10 @@ class Trainer:
     def epoch(self, started: float, budget: Budget) -> dict:
         """One pass over a random part of the pairs; returns the mean losses and the balance at its end."""
         self.model.train()
+        if self.keep_statistics:
+            for module in self.model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         passes = [self.rng.permutation(len(self.feed)) for _ in range(self.passes)]
         order = np.concatenate(passes)[: self.epoch_pairs]
         starts = range(0, len(order) - self.batch_size + 1, self.batch_size)

@@ -5,6 +5,7 @@ import torch
 
 from hemocast_training.network import NetworkConfig, TinyNetwork
 from hemocast_training.network.attention import AttentionMap, InteractiveAttentionBlock, SelfAttentionBlock
+from hemocast_training.network.blocks import normalised
 from hemocast_training.network.density import WINDOWS_HU, hyperdensity, roughness, window
 from hemocast_training.network.generator import keep_outside_tissue
 
@@ -53,6 +54,20 @@ def test_each_task_alone_teaches_the_shared_encoder(task):
     getattr(network(brain()), task).abs().mean().backward()
     for weight in (network.last_shared_weight, network.stem.weight, network.encoder_blocks[0].map.query.weight):
         assert weight.grad is not None and weight.grad.abs().sum() > 0
+
+
+def test_kept_statistics_give_the_gradients_of_batch_normalisation_in_one_convolution():
+    convolution, norm = torch.nn.Conv2d(3, 5, 3, 2, 1, bias=False), torch.nn.BatchNorm2d(5)
+    for buffer in (norm.running_mean, norm.running_var, norm.weight.data, norm.bias.data):
+        buffer.uniform_(0.5, 2)
+    norm.eval()
+    x = torch.randn(2, 3, 8, 8)
+    both = []
+    for pass_through in (normalised(x, convolution, norm), norm(convolution(x))):
+        gradients = torch.autograd.grad(pass_through.square().mean(), (convolution.weight, norm.weight, norm.bias))
+        both.append((pass_through, *gradients))
+    for folded, plain in zip(*both):
+        assert torch.allclose(folded, plain, rtol=1e-4, atol=1e-5)
 
 
 def test_one_attention_map_is_computed_per_block_and_serves_both_decoders(monkeypatch):

@@ -63,6 +63,19 @@ def test_a_run_may_begin_with_the_weights_of_another_and_says_so(cohorts, traine
         Trainer(train, validation, tmp_path / "other", NetworkConfig(interactive=False), {"start": str(trained_run)})
 
 
+def test_a_run_may_keep_the_running_statistics_of_its_start(cohorts, trained_run, tmp_path):
+    train, validation = Cohort(cohorts / "train"), Cohort(cohorts / "validation", limit=2)
+    began_with = load_network(trained_run)[0].state_dict()
+    for keeps in (True, False):
+        options = {"seed": 9, "start": str(trained_run), "batch": 2, "epoch_pairs": 2, "keep_statistics": keeps}
+        trainer = Trainer(train, validation, tmp_path / str(keeps), NetworkConfig(), options)
+        trainer.epoch(0.0, Budget(seconds=float("inf")))
+        state = trainer.model.state_dict()
+        statistics = [name for name in state if name.endswith(("running_mean", "running_var"))]
+        assert all(torch.equal(state[name], began_with[name]) for name in statistics) is keeps
+        assert not torch.equal(state["stem.weight"], began_with["stem.weight"])
+
+
 def test_two_runs_of_one_start_become_one_network_and_unrelated_ones_do_not(cohorts, trained_run, tmp_path, capsys):
     train, validation = Cohort(cohorts / "train"), Cohort(cohorts / "validation", limit=2)
     for seed in (1, 2):

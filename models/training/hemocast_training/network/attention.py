@@ -32,7 +32,7 @@ class AttentionMap(nn.Module):
         scores = (query * (1 / math.sqrt(self.dim // self.heads))) @ key.transpose(2, 3)
         if self.density_strength is not None:
             bias = torch.log(prior + 0.02)
-            scores = scores + self.density_strength.reshape(1, -1, 1, 1) * bias[:, None, None, :]
+            scores = scores + (self.density_strength.reshape(1, -1, 1, 1) * bias[:, None, None, :]).to(scores.dtype)
         return scores.softmax(-1)
 
 

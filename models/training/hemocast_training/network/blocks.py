@@ -7,6 +7,16 @@ from torch import Tensor, nn
 from .config import SLICES
 
 
+def normalised(x: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+    """norm(convolution(x)); in a training that keeps the running statistics (`norm` in eval mode, `convolution` not) as one
+    convolution: the same gradients without two passes over the largest tensors."""
+    if norm.training or not convolution.training:
+        return norm(convolution(x))
+    gain = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    kernel = convolution.weight * gain[:, None, None, None]
+    return F.conv2d(x, kernel, norm.bias - norm.running_mean * gain, convolution.stride, convolution.padding)
+
+
 class SliceMixing(nn.Module):
     """Depthwise convolution with three taps across neighbouring slices, zero beyond the ends.
 
@@ -25,9 +35,10 @@ class SliceMixing(nn.Module):
         height, width = int(x.shape[2]), int(x.shape[3])
         volume = x.permute(0, 2, 3, 1).reshape(-1, SLICES, height, width, self.channels)
         nothing = volume[:, :1] * 0
+        taps = self.taps.to(x.dtype)
         below = torch.cat([nothing, volume[:, :-1]], 1)
         above = torch.cat([volume[:, 1:], nothing], 1)
-        mixed = below * self.taps[:, 0] + volume * self.taps[:, 1] + above * self.taps[:, 2]
+        mixed = below * taps[:, 0] + volume * taps[:, 1] + above * taps[:, 2]
         return mixed.reshape(-1, height, width, self.channels).permute(0, 3, 1, 2)
 
 
@@ -48,8 +59,8 @@ class AnisotropicBlock(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.enter_norm(self.enter(x)))
-        y = self.leave_norm(self.leave(self.across(y)))
+        y = F.relu(normalised(x, self.enter, self.enter_norm))
+        y = normalised(self.across(y), self.leave, self.leave_norm)
         return F.relu(y + self.shortcut(x))
 
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .blocks import normalised
+
 TEXTURE_CHANNELS = 24
 FIRST, SECOND = 12, 16
 
@@ -27,6 +29,6 @@ class TextureStem(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         # Channels last: batch normalisation of few channels over many pixels took nearly half of a GPU's time otherwise.
         x = windows.contiguous(memory_format=torch.channels_last)
-        x = F.relu(self.first_norm(self.first(x)))
-        x = F.relu(self.second_norm(self.second(x)))
-        return F.relu(self.third_norm(self.third(x)))
+        x = F.relu(normalised(x, self.first, self.first_norm))
+        x = F.relu(normalised(x, self.second, self.second_norm))
+        return F.relu(normalised(x, self.third, self.third_norm))

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import InteractiveAttentionBlock, SelfAttentionBlock, TokenConvolution
-from .blocks import AnisotropicBlock, FeedForward, enlarge
+from .blocks import AnisotropicBlock, FeedForward, enlarge, normalised
 from .classifier import ClassificationHead
 from .config import MAP_MATRIX, MAP_NAMES, MATRIX, PATCH, SLICES, NetworkConfig
 from .density import WINDOWS_HU, brain_hu, hyperdensity, roughness, space_to_depth, window
@@ -104,7 +104,8 @@ class TinyNetwork(nn.Module):
         rough_4 = roughness(windows)
         seen = [space_to_depth(windows, PATCH, MATRIX), prior_4, excess_4 / 20, rough_4 / 10, self.texture(windows[:, :2])]
         x = torch.cat(seen, 1)
-        x_4 = self.encode_4(F.relu(self.stem_norm(self.stem(x.contiguous(memory_format=torch.channels_last)))))
+        x = x.contiguous(memory_format=torch.channels_last)
+        x_4 = self.encode_4(F.relu(normalised(x, self.stem, self.stem_norm)))
         x_8 = self.encode_8(x_4)
         x_16 = self.encode_16(x_8)
 
