@@ -77,7 +77,7 @@ interface Words {
 }
 
 const WORDS: { readonly [K in Shown['kind']]: (state: Extract<Shown, { kind: K }>, setting: CardSetting) => Words } = {
-  result: ({ forecast, windowEnd }, { order }) => {
+  result: ({ forecast, windowEnd }, { order, disclaimer }) => {
     const { probability, band, interval } = forecast;
     const range =
       interval === null
@@ -86,7 +86,7 @@ const WORDS: { readonly [K in Shown['kind']]: (state: Extract<Shown, { kind: K }
     return {
       summary: `Hemorrhage within 72 h after thrombectomy: ${percent(probability)} (${band})${range}`,
       detail: [
-        `**${percent(probability)} (${band})** forecast risk of intracranial hemorrhage within 72 h after thrombectomy${range}. ${frequency(forecast)}`,
+        `**${percent(probability)} (${band})** forecast risk of intracranial hemorrhage within 72 h after thrombectomy${range}. ${frequency(forecast, disclaimer)}`,
         facts(forecast, windowEnd).join('\n'),
         inform(order),
       ],
@@ -131,11 +131,15 @@ const WORDS: { readonly [K in Shown['kind']]: (state: Extract<Shown, { kind: K }
 };
 
 /** The base rate beside the number, in natural frequencies. */
-function frequency({ probability, assumedPrevalence }: Forecast): string {
-  const of = (share: number): string => `${Math.round(share * 100)} of 100`;
+function frequency({ probability, assumedPrevalence, label }: Forecast, disclaimer: string): string {
+  const patients = (label ?? disclaimer).includes('simulated data')
+    ? 'simulated patients'
+    : 'patients of its calibration data';
   const base =
-    assumedPrevalence === null ? '' : `; of all patients after thrombectomy, ${of(assumedPrevalence)} are assumed to`;
-  return `Of 100 such patients, about ${Math.round(probability * 100)} would bleed${base}.`;
+    assumedPrevalence === null
+      ? ''
+      : `, if ${Math.round(assumedPrevalence * 100)} of 100 do overall (assumed base rate)`;
+  return `Of 100 ${patients} with such a scan, about ${Math.round(probability * 100)} bleed${base}.`;
 }
 
 function facts(forecast: Forecast, windowEnd: string | null): string[] {

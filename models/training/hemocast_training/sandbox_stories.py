@@ -1,4 +1,4 @@
-"""The eight simulated people of the sandbox: who they are, and what their scan shows.
+"""The nine simulated people of the sandbox: who they are, and what their scan shows.
 
 Everything not named here is drawn from the story's seed. Heads are of the validation and test splits only.
 """
@@ -97,5 +97,13 @@ STORIES = (
         pose=dict(pitch=-0.05),
         protocol=dict(slice_mm=7.0, holder=HOLDER),
         layout=Acquisition(pixel_mm=0.64, count=22, table_step_mm=7.0, tilt_deg=15.0),
+    ),
+    Story(
+        "marino-lucia", "Marino-Sim", "Lucia", "F", "19570822",
+        "A scan that was broken off: it holds the middle of the head only, so that no forecast can be made.",
+        ("2026-03-30T07:10:00+02:00", "2026-03-30T08:02:00+02:00"), "2026-03-30T08:40:00+02:00", 9, 13,
+        dict(group=STAIN, side=-1, age=68.0, infarct_extent=0.4, iodine_hu=30.0, ganglia_weight=0.7, cortex_weight=0.4,
+             solidity=0.8, sulcal_contrast_hu=0.0),
+        layout=Acquisition(matrix=256, pixel_mm=0.977, count=14),
     ),
 )
