@@ -102,7 +102,7 @@ describe('A card', () => {
     const card = cardOf(STATES.high, 'order-sign', ORDERS.antithrombotic)!;
     expect(card.summary).toBe('Hemorrhage within 72 h after thrombectomy: 62 % (high), 90 % interval 48 % to 74 %');
     expect(card.detail).toContain(
-      'Of 100 simulated patients with such a scan, about 62 bleed, if 35 of 100 do overall (assumed base rate).',
+      'Of 100 patients of its calibration data with such a scan, about 62 bleed, if 35 of 100 do overall (assumed base rate).',
     );
     expect(card.detail).toContain('hyperdense 3.2 mL, left, maximum 92 HU, mean 61.5 HU');
     expect(card.detail).toContain('Leftover contrast can look like blood');
@@ -117,6 +117,8 @@ describe('A card', () => {
     expect(detail(result({ label }))).toContain(`_${label}_`);
     expect(detail(result({ label }))).not.toContain(MODEL.disclaimer);
     expect(detail(result({ label }))).toContain('Of 100 patients of its calibration data with such a scan');
+    const simulated = 'Research use only, trained on simulated data, not a medical device.';
+    expect(detail(result({ label: simulated }))).toContain('Of 100 simulated patients with such a scan');
     expect(detail(result({ label: null }))).toContain(`_${MODEL.disclaimer}_`);
   });
 
