@@ -1,6 +1,10 @@
 /** What an address may make the app do: the address comes from outside. */
 import { describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { newState, readLaunchRequest, scopesOf } from '../../smart-app/src/session/launch-request.ts';
+
+const guide = readFileSync(join(import.meta.dirname, '../../docs/integrate.md'), 'utf8');
 
 const issuer = { iss: 'https://ehr.example/fhir', clientId: 'hemocast-app' };
 const other = { iss: 'https://second.example/r4', clientId: 'hemocast-2' };
@@ -49,6 +53,12 @@ describe('A launch address', () => {
       .split(' ')
       .filter((part) => part.includes('.')))
       expect(scope).toMatch(/\.rs?$/);
+  });
+
+  it('asks for the scopes that the guide for integrators lists, and for no other', () => {
+    const listed = /^\| scopes \| `([^`]+)` \|$/m.exec(guide)![1].split(' ');
+    expect(scopesOf('ehr').split(' ').toSorted()).toEqual([...listed, 'launch'].toSorted());
+    expect(scopesOf('standalone').split(' ').toSorted()).toEqual([...listed, 'launch/patient'].toSorted());
   });
 
   it('gets a state of 256 bits, never the same twice', () => {

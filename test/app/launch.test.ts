@@ -5,7 +5,9 @@ import { describeWith } from '../support/components.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import {
   changeResource,
+  inspect,
   launchUrl,
+  lookAgain,
   startApp,
   stateOf,
   stopApp,
@@ -114,11 +116,39 @@ describeWith('Chromium', 'The app launched', () => {
     await stateOf(page, 'withdrawn');
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('[data-testid="risk"] strong').count()).toBe(0);
+    expect(await page.getByText('Withdrawn with the assessment.').count()).toBe(2); // measurements and CTs
+    expect(await page.locator('main').innerText()).not.toMatch(/does not need it|No measurements are in the chart/);
     await page.reload();
     await page.waitForSelector('main[data-state^="none-"]');
+    await page.getByRole('heading', { name: 'No current assessment: the last one was withdrawn' }).waitFor();
+    await page.getByText(/^Why: \S/).waitFor();
     expect(await page.locator('[data-testid="risk"]').count()).toBe(0);
     await page.close();
   }, 60_000);
+
+  it('says that the session has ended when the EHR’s token has, and to open it again, which alone helps', async () => {
+    const page = await browser.newPage();
+    const requests = watch(page);
+    await page.goto(await launchUrl(service, { patient: 'rivera-ana' }));
+    await stateOf(page, 'current');
+    const token = (await requests
+      .find((each) => each.url().includes('/RiskAssessment?'))!
+      .headerValue('authorization'))!.replace('Bearer ', '');
+    const revoked = await fetch(`${service.url}/sandbox/auth/token/revocation`, {
+      method: 'POST',
+      body: new URLSearchParams({ token, client_id: 'hemocast-app' }),
+    });
+    expect(revoked.status).toBe(200);
+    await lookAgain(page);
+    const ended = 'Your session has ended. Open hemocast again from the chart.';
+    await page.getByRole('alert').getByText(`${ended} What is shown was read earlier.`).waitFor();
+    await page.reload();
+    await page.getByRole('alert').getByText(ended, { exact: true }).waitFor();
+    expect(await page.locator('main').innerText()).not.toMatch(/401/);
+    expect(await page.getByRole('button').count()).toBe(0);
+    expect(await inspect(page, 'session-ended')).toEqual([]);
+    await page.close();
+  });
 
   it('shows what a card asked for only where it is this patient’s', async () => {
     const other = (await service.fhir('RiskAssessment?subject=Patient/lindqvist-maja')).entry[0].resource.id;

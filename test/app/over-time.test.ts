@@ -43,7 +43,8 @@ describeWith('Chromium', 'The app over time', () => {
     expect(await page.locator('main').innerText()).toContain('There is no current assessment');
     const risk = await page.locator('.risk').innerText();
     expect(risk).toMatch(/not a current risk[^]*Forecast for \d+ Mar 2026/);
-    expect(risk).not.toMatch(/interval|of 100|high risk/);
+    expect(risk).not.toMatch(/interval|of 100|high risk/i);
+    await page.getByText('Measured for the forecast whose 72 hours have passed.').waitFor();
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('.history').innerText()).toContain('its 72 hours have passed');
     expect(await inspect(page, 'past')).toEqual([]);
@@ -130,6 +131,7 @@ describeWith('Chromium', 'The app over time', () => {
     await fileStudy('rivera-ana', 'rivera-ana-later', '2026-04-01T09:00:00+02:00');
     await lookAgain(page);
     await page.getByText('A newer CT is in the chart').waitFor();
+    await page.getByRole('status').getByText('Newer CT in the chart').waitFor({ state: 'attached' });
     await close();
   });
 
@@ -173,6 +175,73 @@ describeWith('Chromium', 'The app over time', () => {
     await close();
   });
 
+  it('tells a screen reader what the headline is now, each time once, and keeps focus where the work goes on', async () => {
+    const { page, close } = await openApp(browser, service, 'tanaka-hiro');
+    await stateOf(page, 'none-idle');
+    await page.evaluate(`{
+      window.said = [];
+      const status = document.querySelector('[role="status"]');
+      new MutationObserver(() => {
+        if (status.textContent !== said.at(-1)) said.push(status.textContent);
+      }).observe(status, { childList: true, characterData: true, subtree: true });
+    }`);
+    const focused = (): Promise<string> => page.evaluate('document.activeElement.textContent');
+    const assess = page.getByRole('button', { name: 'Assess this CT' });
+    await assess.focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'The scan is being assessed' }).waitFor();
+    expect(await focused()).toBe('The scan is being assessed');
+    await stateOf(page, 'current');
+    await page.getByRole('heading', { name: 'under way' }).waitFor({ state: 'detached' });
+    expect(await focused()).toBe('Risk of hemorrhage within 72 hours');
+    const result = (await page.locator('[data-testid="risk"]').innerText()).replace(/%\s*/, '%, ');
+
+    const [first] = await forecastsOf(service, 'tanaka-hiro');
+    await service.finished((await service.assess('ImagingStudy/tanaka-hiro-ct', { force: true })).body.id);
+    await lookAgain(page);
+    const earlier = page.locator('.history').getByRole('button', { name: 'superseded' });
+    await earlier.press('Enter');
+    await stateOf(page, 'superseded');
+    expect(await focused()).toBe('This assessment has been replaced');
+    await page.getByRole('button', { name: 'Show the current assessment' }).press('Enter');
+    await stateOf(page, 'current');
+    expect(await focused()).toBe('Risk of hemorrhage within 72 hours');
+    await earlier.press('Enter');
+    await stateOf(page, 'superseded');
+    await changeResource(service, `RiskAssessment/${first.id}`, (risk) => void (risk.status = 'entered-in-error'));
+    await lookAgain(page);
+    await stateOf(page, 'withdrawn');
+    expect(await page.evaluate('said')).toEqual([
+      'In progress',
+      `Result: ${result}`,
+      'Replaced',
+      `Result: ${result}`,
+      'Replaced',
+      'Withdrawn',
+    ]);
+    expect(await page.getByRole('status').count()).toBe(1);
+    await close();
+  });
+
+  it('takes no focus where nothing had it', async () => {
+    const { page, close } = await openApp(browser, service, 'novak-petra');
+    await stateOf(page, 'current');
+    const [{ id }] = await forecastsOf(service, 'novak-petra');
+    const isBody = 'document.activeElement === document.body';
+    expect(await page.evaluate(isBody)).toBe(true);
+    await changeResource(service, `RiskAssessment/${id}`, (risk) => void (risk.status = 'entered-in-error'));
+    await lookAgain(page);
+    await stateOf(page, 'withdrawn');
+    expect(await page.evaluate(isBody)).toBe(true);
+    const card = page.getByText('Model card', { exact: true });
+    await card.focus();
+    await changeResource(service, `RiskAssessment/${id}`, (risk) => void (risk.status = 'preliminary'));
+    await lookAgain(page);
+    await stateOf(page, 'current');
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('Model card');
+    await close();
+  });
+
   it('says in shadow operation that the result is kept and not shown', async () => {
     const setMode = async (mode: string): Promise<void> => {
       const init = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ mode }) };
@@ -184,7 +253,7 @@ describeWith('Chromium', 'The app over time', () => {
     await stateOf(page, 'none-kept');
     const text = await page.locator('main').innerText();
     expect(text).toContain('the result is kept but not shown');
-    expect(text).not.toMatch(/\d+ %/);
+    expect(text).not.toMatch(/\d+\s%/);
     expect(await inspect(page, 'kept')).toEqual([]);
     await setMode('running');
     await page.getByRole('button', { name: 'Assess this CT' }).click();

@@ -84,7 +84,7 @@ describeWith('Chromium', 'The pictures of the front page', () => {
       .click();
     const app = page.frameLocator('iframe[title="hemocast"]');
     await app.getByText('LINDQVIST-SIM, Maja').waitFor({ timeout: 30_000 });
-    await app.getByText('high risk').waitFor();
+    await app.getByTestId('risk').getByText('high risk').waitFor();
     await page.close();
   });
 });

@@ -5,6 +5,7 @@ import { toPictureDocument } from '../../api/ehr/media.ts';
 import { toObservation } from '../../api/ehr/observation.ts';
 import { toRiskAssessment } from '../../api/ehr/risk-assessment.ts';
 import { FINDING_KEYS } from '../../api/ehr/ids.ts';
+import { CONFOUNDER } from '../../api/ehr/written-report.ts';
 import { toFindings } from '../../smart-app/src/chart/findings.ts';
 import { chooseForecast, toForecast } from '../../smart-app/src/chart/forecast.ts';
 import type { Forecast } from '../../smart-app/src/chart/forecast.ts';
@@ -36,7 +37,11 @@ describe('A forecast read back from the chart', () => {
     expect(forecast.interval!.method).toBe(interval.method);
     expect(forecast.assumedPrevalencePercent! / 100).toBeCloseTo(prediction.assumedPrevalence, 3);
     expect(forecast.bandBounds!.highPercent / 100).toBeCloseTo(prediction.riskBandBounds.high, 3);
-    expect(forecast.limits).toEqual(written.report.flags.map(({ message }) => message));
+    // The leftover contrast once: the longer note says all that the flag says.
+    const others = written.report.flags.filter(({ code }) => code !== 'contrast-can-look-like-blood');
+    expect(others.length).toBe(written.report.flags.length - 1);
+    expect(forecast.limits).toEqual([CONFOUNDER, ...others.map(({ message }) => message)]);
+    expect([...forecast.limits, ...forecast.notes].filter((text) => /contrast/i.test(text))).toEqual([CONFOUNDER]);
     expect(forecast.studyReference).toBe(`ImagingStudy/${written.report.study.reference.id}`);
     expect(forecast.observationReferences).toHaveLength(FINDING_KEYS.length);
   });

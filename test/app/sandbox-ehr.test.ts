@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { describeWith, repositoryRoot } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
-import { buildApp, forecastsOf, openChromium, putResource, violations } from './support/app-browser.ts';
+import { buildApp, forecastsOf, openChromium, putResource, settled, violations } from './support/app-browser.ts';
 
 describeWith('Chromium', 'The sandbox EHR', () => {
   let service: ServiceProcess;
@@ -34,8 +34,9 @@ describeWith('Chromium', 'The sandbox EHR', () => {
 
   it('shows the patients with what is known of them', async () => {
     await page.getByRole('button', { name: /Lindqvist/ }).waitFor();
-    expect(await page.getByRole('button', { name: /Lindqvist/ }).innerText()).toMatch(/\d+ % high/);
+    expect(await page.getByRole('button', { name: /Lindqvist/ }).innerText()).toMatch(/\d+\s% high/);
     expect(await page.getByRole('button', { name: /Moreau/ }).innerText()).toContain('not assessed');
+    expect(await page.locator('header').innerText()).toContain('The simulated patients stay in March 2026');
   }, 60_000);
 
   it('shows the forecast as a card when the chart is opened, and when an anticoagulant is signed', async () => {
@@ -79,8 +80,26 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await page.getByRole('button', { name: 'Open hemocast' }).click();
     const app = page.frameLocator('iframe[title="hemocast"]');
     await app.getByText('LINDQVIST-SIM, Maja').waitFor({ timeout: 30_000 });
-    await app.getByText('high risk').waitFor();
+    await app.getByTestId('risk').getByText('high risk').waitFor();
     await app.getByText('AI-generated follow-up CT').first().waitFor();
+  }, 60_000);
+
+  it('opens no app beside the chart of another patient, who was chosen before the launch was answered', async () => {
+    const held = Promise.withResolvers<void>();
+    await page.route('**/sandbox/launch', (route) => held.promise.then(() => route.continue()));
+    await page.getByRole('button', { name: /Lindqvist/ }).click();
+    await page.getByRole('button', { name: 'Open hemocast' }).first().click();
+    await page.getByRole('button', { name: /Okafor/ }).click();
+    const answered = page.waitForResponse('**/sandbox/launch');
+    held.resolve();
+    await (await answered).finished();
+    await settled(page);
+    expect(await page.locator('#chart').innerText()).toContain('Okafor');
+    expect(await page.locator('iframe').count()).toBe(0);
+    await page.unroute('**/sandbox/launch');
+    await page.getByRole('button', { name: 'Open hemocast' }).first().click();
+    await page.frameLocator('iframe[title="hemocast"]').getByText('OKAFOR').waitFor({ timeout: 30_000 });
+    await page.getByRole('button', { name: /Lindqvist/ }).click();
   }, 60_000);
 
   it('opens the app from a card on the CT and the forecast that the card speaks of', async () => {
@@ -131,7 +150,63 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     );
     await page.getByText(/RiskAssessment: hemorrhage within 72 h/).waitFor();
     expect(await upload('abdomen_ct_3slice_ge')).toMatch(/In the chart of[^]*No forecast: \S+/);
+    await page
+      .getByLabel('Files of one head CT')
+      .setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') });
+    await page.getByText('it takes DICOM files only').waitFor();
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('409')]); // what Chromium says of that answer
   }, 180_000);
+
+  it('has a patient of whose scan no forecast can be made, and the app says why', async () => {
+    await page.getByRole('button', { name: /Marino/ }).click();
+    await cardOf('Marino-Sim').getByText('not ready yet').first().waitFor(); // opening the chart has asked for it
+    await page.getByRole('button', { name: 'Open hemocast' }).first().click();
+    const app = page.frameLocator('iframe[title="hemocast"]');
+    await app.getByText('The scan must reach from the vertex at least 90 mm down').waitFor({ timeout: 30_000 });
+    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
+    await page.getByRole('button', { name: 'Sign' }).click();
+    await cardOf('New order').getByText('the initial CT cannot be read').first().waitFor();
+  }, 60_000);
+
+  it('takes a card away when what its forecast rests on is entered in error, and marks the entry and the forecast', async () => {
+    await page.getByRole('button', { name: /Novak/ }).click();
+    await cardOf('Novak-Sim').first().waitFor();
+    await page.getByRole('button', { name: /^Enter in error: .*thrombectomy/i }).click();
+    await page.getByText(/thrombectomy.* \(entered-in-error\)$/i).waitFor();
+    await cardOf('Novak-Sim').first().waitFor({ state: 'detached' });
+    await page.getByText(/RiskAssessment: .*, withdrawn$/).waitFor({ timeout: 20_000 });
+    await page.getByRole('button', { name: /^Restore: .*thrombectomy/i }).click();
+    await page.getByRole('button', { name: /^Enter in error: .*thrombectomy/i }).waitFor();
+    await page.getByRole('button', { name: /Lindqvist/ }).click();
+  }, 60_000);
+
+  it('says when hemocast is paused', async () => {
+    const set = (mode: string): Promise<Response> =>
+      service.fetch('/v1/operation', {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ mode }),
+      });
+    await set('paused');
+    await page.getByText('hemocast is paused').waitFor({ timeout: 10_000 });
+    await set('running');
+    await page.getByText('hemocast is paused').waitFor({ state: 'detached', timeout: 10_000 });
+  }, 60_000);
+
+  it('brings chart and app into view on a phone', async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    const isSeen = async (selector: string): Promise<boolean> => {
+      await settled(page);
+      const { y: top } = (await page.locator(selector).boundingBox())!;
+      return top > -1 && top < 370;
+    };
+    await page.getByRole('button', { name: /Okafor/ }).click();
+    expect(await isSeen('#chart')).toBe(true);
+    await page.getByRole('button', { name: 'Open hemocast' }).first().click();
+    await page.locator('iframe').waitFor();
+    expect(await isSeen('#app')).toBe(true);
+    await page.setViewportSize({ width: 1500, height: 950 });
+  }, 60_000);
 
   it('has no accessibility violation that axe finds, with a card on the chart, one on an order and the app in its panel', async () => {
     await page.getByRole('button', { name: /Lindqvist/ }).click();
@@ -140,7 +215,11 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await page.getByRole('button', { name: 'Sign' }).click();
     await cardOf('New order').first().waitFor();
     await page.getByRole('button', { name: 'Open hemocast' }).first().click();
-    await page.frameLocator('iframe[title="hemocast"]').getByText('high risk').waitFor({ timeout: 30_000 });
+    await page
+      .frameLocator('iframe[title="hemocast"]')
+      .getByTestId('risk')
+      .getByText('high risk')
+      .waitFor({ timeout: 30_000 });
     expect(await violations(page)).toEqual([]);
   }, 60_000);
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
 import { encode } from 'fast-png';
 import type { Browser, Route } from 'playwright-core';
+import { launchFromEhr } from '../authorization/support/browser.ts';
 import { describeWith } from '../support/components.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import {
@@ -36,17 +37,26 @@ describeWith('Chromium', 'The screen of the app', () => {
     await stateOf(page, 'current');
     const [{ prediction, note }] = await forecastsOf(service, 'lindqvist-maja');
     const risk = await page.locator('.risk').innerText();
-    expect(risk).toContain(`${Math.round(prediction[0].probabilityDecimal)} %`);
+    const percent = Math.round(prediction[0].probabilityDecimal);
+    expect(risk).toContain(`${percent}\u00a0%`);
     expect(risk).toContain('high risk');
     expect(risk).toMatch(/90 % interval [\d.]+ to [\d.]+ %/);
-    expect(risk).toContain('35 of 100 (assumed base rate)');
+    expect(risk).toContain(
+      'It covers the calibration on simulated patients only, not the uncertainty for this patient.',
+    );
+    expect(risk).toContain(
+      `Of 100 simulated patients with such a scan, about ${percent} bleed, if 35 of 100 do overall (assumed base rate).`,
+    );
     expect(await page.locator('.banner').innerText()).toMatch(
       /LINDQVIST-SIM, Maja[^]*78 years[^]*MRN SIM-0003[^]*Research use only/,
     );
     expect(note.length).toBeGreaterThan(3);
     await page.locator('.findings dd').first().waitFor();
     expect(await page.locator('.findings').innerText()).toMatch(/Hyperdense volume\s+[\d.]+ mL/);
-    expect(await page.locator('.limits').innerText()).toContain('Leftover contrast can look like blood');
+    const limits = await page.locator('.limits li').allInnerTexts();
+    expect(limits.filter((limit) => /contrast/i.test(limit))).toEqual([
+      expect.stringMatching(/^Contrast agent left in the brain.*can look like blood.*can raise this forecast\.$/),
+    ]);
     await viewerReady(page);
     expect(await inspect(page, 'current')).toEqual([]);
     expect(complaints).toEqual([]);
@@ -102,7 +112,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await page.getByText(/The latest ones here took about \d+ seconds? once their turn had come/).waitFor();
     expect(await inspect(page, 'in-progress')).toEqual([]);
     await stateOf(page, 'current');
-    expect(await page.locator('[data-testid="risk"]').innerText()).toMatch(/\d+ %/);
+    expect(await page.locator('[data-testid="risk"]').innerText()).toMatch(/\d+\s%/);
     await viewerReady(page);
     expect(await violations(page)).toEqual([]);
     await close();
@@ -112,18 +122,39 @@ describeWith('Chromium', 'The screen of the app', () => {
     const inUse = ((await (await service.fetch('/app/config.json')).json()) as { disclaimer: string }).disclaimer;
     const label = 'Trained on scans of one hospital, not a medical device.';
     const [{ id }] = await forecastsOf(service, 'rivera-ana');
-    await changeResource(service, `RiskAssessment/${id}`, ({ note }) => {
-      note.find(({ text }: { text: string }) => text === inUse).text = label;
-    });
+    const relabel = (from: string, to: string): Promise<void> =>
+      changeResource(service, `RiskAssessment/${id}`, ({ note }) => {
+        note.find(({ text }: { text: string }) => text === from).text = to;
+      });
+    await relabel(inUse, label);
     const shown = await openApp(browser, service, 'rivera-ana');
     await stateOf(shown.page, 'current');
     expect(await shown.page.locator('.disclaimer').innerText()).toBe(label);
     expect(await shown.page.locator('.limits').innerText()).not.toContain(label);
+    const risk = await shown.page.locator('.risk').innerText();
+    expect(risk).toContain('Of 100 patients of its calibration data with such a scan');
+    expect(risk).not.toContain('simulated patients');
     await shown.close();
+    await relabel(label, inUse);
     const none = await openApp(browser, service, 'novak-petra');
     await stateOf(none.page, 'none-idle');
     expect(await none.page.locator('.disclaimer').innerText()).toBe(inUse);
     await none.close();
+  });
+
+  it.each([320, 1280, 3840])('keeps the words of the scale legible, and off its bars, at %d px', async (width) => {
+    const { page, close } = await openApp(browser, service, 'lindqvist-maja', { viewport: { width, height: 1000 } });
+    await stateOf(page, 'current');
+    const boxOf = async (part: string): Promise<{ y: number; height: number }> =>
+      (await page.locator(`.scale ${part}`).first().boundingBox())!;
+    const [base, interval, tick] = await Promise.all(['.base-text', '.interval', 'g text'].map(boxOf));
+    for (const { height } of [base, tick]) {
+      expect(height).toBeGreaterThan(11);
+      expect(height).toBeLessThan(26);
+    }
+    expect(base.y + base.height).toBeLessThanOrEqual(interval.y + 1);
+    expect(tick.y).toBeGreaterThanOrEqual(interval.y + interval.height - 1);
+    await close();
   });
 
   it('uses a 4K screen for the images, and prints one light page with the number, both CTs and the label', async () => {
@@ -168,7 +199,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(text).toContain('No forecast for this scan');
     expect(text).toContain('identity-conflict');
     expect(text).toContain('Have the identity of the images checked');
-    expect(text).not.toMatch(/\d+ %/);
+    expect(text).not.toMatch(/\d+\s%/);
     expect(await inspect(page, 'refused')).toEqual([]);
     await close();
   });
@@ -196,10 +227,16 @@ describeWith('Chromium', 'The screen of the app', () => {
   });
 
   it('does not offer what the service would not let this user do', async () => {
-    const { page, context, close } = await openApp(browser, service, 'novak-petra');
-    await context.route('**/v1/assessments?**', (route) => route.fulfill({ status: 401, json: {} }));
+    const scope = 'launch openid fhirUser patient/Patient.r patient/ImagingStudy.rs patient/Observation.rs';
+    const token = await launchFromEhr(service.url, { patient: 'novak-petra' }, scope);
+    const { page, context, close } = await openApp(browser, service, 'novak-petra', { token });
+    // An EHR that keeps no RiskAssessment, and gives no right to them.
+    await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ status: 404, json: {} }));
+    const refused = page.waitForResponse('**/v1/assessments?**');
     await page.reload();
+    expect((await refused).status()).toBe(403);
     await stateOf(page, 'none-unknown');
+    await page.getByText('your EHR has not given the app that right').waitFor();
     expect(await page.getByRole('button', { name: 'Assess this CT' }).count()).toBe(0);
     expect(await inspect(page, 'not-offered')).toEqual([]);
     await close();
@@ -228,10 +265,10 @@ describeWith('Chromium', 'The screen of the app', () => {
     await stateOf(page, 'current');
     const [{ prediction }] = await forecastsOf(service, 'lindqvist-maja');
     expect(await page.locator('[data-testid="risk"]').innerText()).toContain(
-      `${Math.round(prediction[0].probabilityDecimal)} %`,
+      `${Math.round(prediction[0].probabilityDecimal)}\u00a0%`,
     );
     expect(await page.locator('.risk').innerText()).toMatch(/Forecast for .+ to .+/);
-    expect(await page.locator('.limits').innerText()).toContain('Leftover contrast can look like blood');
+    expect(await page.locator('.limits').innerText()).toContain('can look like blood');
     const picture = page.getByRole('img', { name: /^Initial CT with the AI-generated follow-up CT/ });
     await page.getByText('this picture of both').waitFor();
     expect((await picture.boundingBox())!.width).toBeGreaterThan(300);
@@ -288,10 +325,32 @@ describeWith('Chromium', 'The screen of the app', () => {
     await stateOf(page, 'superseded');
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('main').innerText()).toContain('This assessment has been replaced');
+    await page.getByText('Measured for the assessment that has been replaced.').waitFor();
+    await viewerReady(page);
     expect(await inspect(page, 'superseded')).toEqual([]);
     await page.getByRole('button', { name: 'Show the current assessment' }).click();
     await stateOf(page, 'current');
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(0);
+    await close();
+  });
+
+  it('shows an earlier assessment that is opened from the history, and marks it as not current', async () => {
+    const forecasts = await forecastsOf(service, 'rivera-ana');
+    const old = forecasts.find(({ status }) => status === 'cancelled');
+    await changeResource(service, `RiskAssessment/${old.id}`, ({ prediction }) => {
+      prediction[0].probabilityDecimal = 3;
+    });
+    const { page, close } = await openApp(browser, service, 'rivera-ana');
+    await stateOf(page, 'current');
+    expect(await page.locator('[data-testid="risk"]').innerText()).not.toMatch(/^3\s%/);
+    const history = page.locator('.history');
+    expect(await history.innerText()).toMatch(/: 3\u00a0%, superseded/);
+    await history.getByRole('button', { name: 'superseded' }).click();
+    await stateOf(page, 'superseded');
+    await page.getByRole('heading', { name: 'This assessment has been replaced' }).waitFor();
+    expect(await page.locator('[data-testid="risk"] s').innerText()).toBe('3\u00a0%');
+    expect(await page.locator('[data-testid="risk"] strong').count()).toBe(0);
+    expect(await history.locator('[aria-current]').innerText()).toMatch(/3\s%, superseded \(shown\)$/);
     await close();
   });
 
@@ -315,6 +374,10 @@ describeWith('Chromium', 'The screen of the app', () => {
     await plain.page.waitForSelector('main[data-state^="none-"]');
     expect(await plain.page.locator('[data-testid="risk"]').count()).toBe(0);
     expect(await plain.page.locator('.history').innerText()).toContain('withdrawn');
+    await plain.page.getByRole('heading', { name: 'No current assessment: the last one was withdrawn' }).waitFor();
+    await plain.page.getByText("Why: Another patient's <images>.").waitFor();
+    expect(await plain.page.locator('main').innerText()).not.toContain('No assessment yet');
+    expect(await inspect(plain.page, 'last-withdrawn')).toEqual([]);
     await plain.close();
     const asked = await openApp(browser, service, 'tanaka-hiro', {
       appContext: { riskAssessment: resources!.riskAssessment },
@@ -324,6 +387,8 @@ describeWith('Chromium', 'The screen of the app', () => {
     await asked.page.getByText("Why: Another patient's <images>. (12 Mar 2026, 10:00 (UTC+01:00))").waitFor();
     await asked.page.getByText('Model card', { exact: true }).waitFor();
     expect(await asked.page.locator('[data-testid="risk"] s').count()).toBe(1);
+    expect(await asked.page.getByText('Withdrawn with the assessment.').count()).toBe(2); // measurements and CTs
+    expect(await asked.page.locator('.findings dd, .pane').count()).toBe(0);
     expect(await inspect(asked.page, 'withdrawn')).toEqual([]);
     await asked.close();
   });
@@ -331,9 +396,18 @@ describeWith('Chromium', 'The screen of the app', () => {
   it('shows the model card where the EHR does not open it to the app, of the network that made the forecast only', async () => {
     const { page, context, close } = await openApp(browser, service, 'lindqvist-maja');
     await context.route('**/sandbox/fhir/DocumentReference/**', (route) => route.fulfill({ status: 403, json: {} }));
-    const card = page.locator('pre.card');
+    const card = page.getByRole('region', { name: 'Model card' });
     await page.getByText('Model card', { exact: true }).click();
-    await card.getByText('# hemocast-tiny').waitFor();
+    await card.getByRole('heading', { name: /^hemocast-tiny \d/ }).waitFor();
+    await card
+      .getByRole('row', { name: /^AUC 0\.\d+/ })
+      .first()
+      .waitFor();
+    expect(await card.getByRole('columnheader').count()).toBeGreaterThan(2);
+    expect(await card.innerText()).not.toMatch(/\*\*|\|/);
+    expect(await card.getByRole('img').count()).toBe(0);
+    await card.getByText('[Picture: Decision curve]').waitFor();
+    expect(await inspect(page, 'model-card')).toEqual([]);
     await context.route('**/sandbox/fhir/Device/**', async (route) => {
       const answer = await route.fetch();
       const device = (await answer.json()) as { identifier: { value: string }[] };
@@ -372,6 +446,8 @@ describeWith('Chromium', 'The screen of the app', () => {
     await page.getByText('does not list the CT that this forecast rests on').waitFor();
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('[data-testid="risk"] strong').count()).toBe(0);
+    expect(await page.getByText('Not shown: the CT is not in the chart.').count()).toBe(2); // measurements and CTs
+    expect(await page.locator('.findings dd, .pane').count()).toBe(0);
     expect(await inspect(page, 'study-withdrawn')).toEqual([]);
     await close();
   });

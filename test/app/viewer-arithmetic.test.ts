@@ -12,6 +12,7 @@ import {
 } from '../../smart-app/src/viewer/view-state.ts';
 import type { ViewAction, ViewState } from '../../smart-app/src/viewer/view-state.ts';
 import { keyAction } from '../../smart-app/src/viewer/keys.ts';
+import { rulerFor } from '../../smart-app/src/viewer/ruler.ts';
 
 const reduce = (state: ViewState, ...actions: ViewAction[]): ViewState =>
   actions.reduce((current, action) => reduceView(current, action, 30, 12), state);
@@ -56,15 +57,28 @@ describe('The linked view', () => {
     expect(reduce(changed, { kind: 'reset' })).toEqual(initialView(12));
   });
 
-  it('goes up the head with the arrow up, and leaves the browser its own shortcuts', () => {
+  it('goes up the head with the arrow up and down with the arrow down, and leaves the browser its own shortcuts', () => {
     const key = (name: string, more = {}): ViewAction | undefined =>
       keyAction({ key: name, ctrlKey: false, metaKey: false, altKey: false, ...more });
     expect(key('ArrowUp')).toEqual({ kind: 'scroll', by: 1 });
+    expect(key('ArrowDown')).toEqual({ kind: 'scroll', by: -1 });
+    expect(key('PageDown')).toEqual({ kind: 'scroll', by: -5 });
     expect(key('2')).toEqual({ kind: 'preset', name: 'Stroke' });
     expect(key('d')).toEqual({ kind: 'difference' });
     expect(key('a')).toEqual({ kind: 'attention' });
     expect(key('r', { ctrlKey: true })).toBeUndefined();
     expect(key('Tab')).toBeUndefined();
+  });
+});
+
+describe('The ruler', () => {
+  it('is the longest of 5, 2 and 1 cm, 5 and 2 mm that takes no more than a third of the pane', () => {
+    // 240 mm in a pane of 360 px: 1.5 px for a millimetre, at most 120 px.
+    expect(rulerFor(1.5, 360)).toEqual({ label: '5 cm', width: 75 });
+    expect(rulerFor(1.5 * 2, 360)).toEqual({ label: '2 cm', width: 60 });
+    expect(rulerFor(1.5 * 5, 360)).toEqual({ label: '1 cm', width: 75 });
+    expect(rulerFor(1.5 * 12, 360)).toEqual({ label: '5 mm', width: 90 });
+    expect(rulerFor(1.5 * 30, 360)).toEqual({ label: '2 mm', width: 90 });
   });
 });
 

@@ -107,11 +107,11 @@ describeWith('Chromium', 'The viewer', () => {
     await page.locator('.viewport[data-side="generated"]').hover();
     await page.mouse.wheel(0, 150);
     await settled(page);
-    expect(await slice()).toBe(opened + 3);
+    expect(await slice()).toBe(opened - 3);
     await page.locator('.viewport[data-side="initial"]').hover();
     await page.mouse.wheel(0, -50);
     await press('ArrowUp', 'ArrowUp', 'ArrowDown');
-    expect(await slice()).toBe(opened + 3);
+    expect(await slice()).toBe(opened - 1);
     await page.getByLabel('Slice', { exact: true }).fill('20');
     await settled(page);
     expect(await slice()).toBe(19);
@@ -121,6 +121,44 @@ describeWith('Chromium', 'The viewer', () => {
     for (const neighbour of [18, 20]) {
       expect(await likeness('initial', sliceHu(initialHu, neighbour), brain)).toBeLessThan(ALIKE);
     }
+  });
+
+  it.each(['.viewer-tools', '#slice'])(
+    'goes towards the feet when it goes down, by wheel and by key in %s',
+    async (focus) => {
+      await page.getByLabel('Slice', { exact: true }).fill('20');
+      await page.locator('.viewport[data-side="initial"]').hover();
+      await page.mouse.wheel(0, 50);
+      await settled(page);
+      expect(await slice()).toBe(18);
+      await page.focus(focus);
+      for (const [key, expected] of [
+        ['ArrowDown', 17],
+        ['PageDown', 12],
+        ['PageUp', 17],
+        ['ArrowUp', 18],
+      ] as const) {
+        await page.keyboard.press(key);
+        await settled(page);
+        expect(await slice()).toBe(expected);
+      }
+      await page.locator('.viewport[data-side="initial"]').hover();
+      await page.mouse.wheel(0, -50);
+      await settled(page);
+      expect(await slice()).toBe(19);
+      expect(await page.locator('#viewer-help').textContent()).toMatch(
+        /Down, by wheel, swipe or key, is towards the feet/,
+      );
+    },
+  );
+
+  it('zooms by + and - also while the slider has the focus', async () => {
+    await press('r');
+    await page.focus('#slice');
+    await page.keyboard.press('+');
+    expect(await page.getAttribute('.viewer-tools', 'data-zoom')).toBe('1.25');
+    await page.keyboard.press('-');
+    expect(await page.getAttribute('.viewer-tools', 'data-zoom')).toBe('1.00');
   });
 
   it.each([
@@ -142,7 +180,7 @@ describeWith('Chromium', 'The viewer', () => {
     await press('d');
     expect(await page.locator('.legend').innerText()).toMatch(/−40 HU[^]*\+40 HU/);
     expect(colored(await shot('initial'))).toBe(0);
-    expect(colored(plain[1])).toBeLessThan(400); // the stamp and the marks
+    expect(colored(plain[1])).toBeLessThan(400); // the marks
     expect(colored(await shot('generated'))).toBeGreaterThan(colored(plain[1]) + 500);
     await press('d');
     expect(await page.locator('.legend').count()).toBe(0);
@@ -225,6 +263,49 @@ describeWith('Chromium', 'The viewer', () => {
     expect(around.map(([dr, dc]) => at[(row + dr) * generated.columns + column + dc])).toContain(read);
   });
 
+  it('shows the HU of what is under a pointer that rests, while slice, zoom and place change', async () => {
+    await press('r');
+    const box = (await page.locator('.viewport[data-side="initial"]').boundingBox())!;
+    const pointer = { x: Math.floor(box.x + 0.4 * box.width), y: Math.floor(box.y + 0.42 * box.height) };
+    await page.mouse.move(pointer.x, pointer.y);
+    const readout = (): Promise<string> => page.locator('.pane.initial .readout').innerText();
+    const underPointer = async (): Promise<string> => {
+      const zoom =
+        1.25 ** Math.round(Math.log(Number(await page.getAttribute('.viewer-tools', 'data-zoom'))) / Math.log(1.25));
+      const voxel = (share: number, count: number): number => Math.floor((0.5 + (share - 0.5) / zoom) * count);
+      const row = voxel((pointer.y - box.y) / box.height, generated.rows);
+      const column = voxel((pointer.x - box.x) / box.width, generated.columns);
+      return `${sliceHu(initialHu, await slice())[row * generated.columns + column]} HU`;
+    };
+    const seen = new Set<string>();
+    const changes: (() => Promise<void>)[] = [
+      () => page.mouse.wheel(0, 50),
+      () => page.mouse.wheel(0, 50),
+      () => press('ArrowDown'),
+      () => page.getByLabel('Slice', { exact: true }).fill('17'),
+      () => press('+'),
+      () => press('+', '+'),
+      () => press('r'),
+    ];
+    for (const change of changes) {
+      await change();
+      await settled(page);
+      expect(await readout()).toBe(await underPointer());
+      seen.add(await readout());
+    }
+    expect(seen.size).toBeGreaterThan(3);
+    // Small in its pane, the image no longer reaches to the pointer.
+    await page.mouse.move(Math.ceil(box.x) + 5, pointer.y);
+    expect(await readout()).toMatch(/HU$/);
+    await press('-', '-');
+    expect(await readout()).toBe('');
+    await press('r');
+    expect(await readout()).toMatch(/HU$/);
+    await page.mouse.move(0, 0);
+    await press('ArrowUp');
+    expect(await readout()).toBe('');
+  });
+
   it('keeps both CTs in their panes on a screen of high density, and on a phone', async () => {
     for (const options of [
       { viewport: { width: 1280, height: 900 }, deviceScaleFactor: 2 },
@@ -246,7 +327,7 @@ describeWith('Chromium', 'The viewer', () => {
     expect(app.complaints).toEqual([]);
   });
 
-  it('scrolls its slices by a swipe, while the page stays, and zooms by a pinch', async () => {
+  it('scrolls its slices by a swipe, while the page stays, moves by two fingers and zooms by a pinch', async () => {
     const phone = { viewport: { width: 375, height: 800 }, deviceScaleFactor: 2, hasTouch: true };
     const hand = await openApp(browser, service, PATIENT, phone);
     await viewerReady(hand.page);
@@ -269,13 +350,26 @@ describeWith('Chromium', 'The viewer', () => {
 
     const [before, scrolled] = [await read('slice'), await hand.page.evaluate('scrollY')];
     await touch([[middle, center]], [[middle, center + 20]], [[middle, center + 40]]);
-    expect(Math.abs((await read('slice')) - before)).toBe(3);
+    expect(await read('slice')).toBe(before - 3); // down, towards the feet
     expect(await hand.page.evaluate('scrollY')).toBe(scrolled);
     const zoom = await read('zoom');
-    const apart = (px: number): Finger[] => [
-      [middle - px, center],
-      [middle + px, center],
+    const apart = (px: number, [dx, dy] = [0, 0]): Finger[] => [
+      [middle - px + dx, center + dy],
+      [middle + px + dx, center + dy],
     ];
+    const heads = async (): Promise<readonly [number, number][]> =>
+      Promise.all(
+        (['initial', 'generated'] as const).map(async (side) =>
+          middleOfLight(decode(await hand.page.locator(`.viewport[data-side="${side}"]`).screenshot())),
+        ),
+      );
+    const still = await heads();
+    await touch(apart(20), apart(20, [6, -3]), apart(20, [12, -6]));
+    for (const [side, [headX, headY]] of (await heads()).entries()) {
+      expect(Math.abs(headX - still[side][0] - 2 * 12)).toBeLessThan(4); // two device pixels each
+      expect(Math.abs(headY - still[side][1] + 2 * 6)).toBeLessThan(4);
+    }
+    expect(await read('zoom')).toBe(zoom);
     await touch(apart(20), apart(30), apart(40));
     expect((await read('zoom')) / zoom).toBeCloseTo(2, 0);
     expect(hand.complaints).toEqual([]);
@@ -295,6 +389,20 @@ function between({ data, width, height, channels }: ReturnType<typeof decode>, x
   const above = at(left, top) * (1 - right) + at(left + 1, top) * right;
   const below = at(left, top + 1) * (1 - right) + at(left + 1, top + 1) * right;
   return above * (1 - down) + below * down;
+}
+
+/** Where the middle of what is not black lies, pixels. */
+function middleOfLight({ data, width, height, channels }: ReturnType<typeof decode>): [number, number] {
+  let [sum, sumX, sumY] = [0, 0, 0];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const light = data[(y * width + x) * channels] > 40 ? 1 : 0;
+      sum += light;
+      sumX += light * x;
+      sumY += light * y;
+    }
+  }
+  return [sumX / sum, sumY / sum];
 }
 
 /** How many pixels of the middle of a picture are not grey. */

@@ -46,7 +46,10 @@ const PERCENT = '([\\d.]+) %';
 const INTERVAL = new RegExp(`^${PERCENT} interval of the probability: ${PERCENT} to ${PERCENT}\\. Method: ([^]*)$`);
 const PREVALENCE = new RegExp(`^Assumed share of patients who bleed \\(prevalence\\): ${PERCENT};`);
 const BANDS = new RegExp(`^Risk bands: low below ${PERCENT}, moderate from ${PERCENT} to below ${PERCENT}, high from`);
-const LIMIT = /^Limit of this result \([a-z0-9-]+\): ([^]*)$/;
+const LIMIT = /^Limit of this result \(([a-z0-9-]+)\): ([^]*)$/;
+/** Says more than the flag does that every forecast carries as well. */
+const CONFOUNDER = /^Contrast agent left in the brain /;
+const CONFOUNDER_FLAG = 'contrast-can-look-like-blood';
 /** The note with which every forecast begins; the cards know it by the same words (api/cds/chart-forecasts.ts). */
 const LABEL = 'not a medical device';
 /** The service notes it last (api/ehr/withdraw.ts). */
@@ -70,7 +73,9 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
   const match = (pattern: RegExp): RegExpExecArray | undefined =>
     notes.map((note) => pattern.exec(note)).find((found) => found !== null) ?? undefined;
   const label = notes.find((note) => note.includes(LABEL));
-  const known = [INTERVAL, PREVALENCE, BANDS, LIMIT, SUPERSEDES, WITHDRAWN];
+  const known = [INTERVAL, PREVALENCE, BANDS, LIMIT, CONFOUNDER, SUPERSEDES, WITHDRAWN];
+  const confounder = notes.filter((note) => CONFOUNDER.test(note));
+  const limits = notes.map((note) => LIMIT.exec(note)).filter((limit) => limit !== null);
   const basis = listOf(stated.basis).map(({ reference }) => localReference(reference) ?? '');
   const interval = match(INTERVAL);
   const bands = match(BANDS);
@@ -93,7 +98,10 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
     bandBounds: bands && { moderatePercent: Number(bands[2]), highPercent: Number(bands[3]) },
     window: stated.window && { start: textOf(stated.window.start), end: textOf(stated.window.end) },
     label,
-    limits: notes.map((note) => LIMIT.exec(note)?.[1]).filter((text) => text !== undefined),
+    limits: [
+      ...confounder,
+      ...limits.filter(([, code]) => confounder.length === 0 || code !== CONFOUNDER_FLAG).map(([, , text]) => text),
+    ],
     notes: notes.filter((note) => note !== label && !known.some((pattern) => pattern.test(note))),
     method: conceptText(resource.method),
     withdrawal: withdrawalOf(resource),

@@ -1,4 +1,5 @@
 /** Reading the chart, first what the first screen needs. Everything is held against the patient of the launch. */
+import { SESSION_OVER } from '../session/launched.ts';
 import type { EhrReader, Session } from '../session/launched.ts';
 import { NAMESPACE } from './fhir-text.ts';
 import { toFindings } from './findings.ts';
@@ -225,6 +226,7 @@ export async function requestAssessment(
     body: JSON.stringify({ imagingStudy: studyReference }),
   }).catch(() => undefined);
   if (response?.ok) return;
+  if (response?.status === 401) throw new Error(SESSION_OVER);
   const problem = (await response?.json().catch(() => undefined)) as { detail?: unknown } | undefined;
   throw new Error(typeof problem?.detail === 'string' ? problem.detail : 'The hemocast service could not be reached.');
 }

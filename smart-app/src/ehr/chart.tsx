@@ -1,10 +1,11 @@
 import type { ImagingStudy, Patient, Procedure, RiskAssessment } from '@medplum/fhirtypes';
 import { useEffect, useState } from 'react';
 import { dateTimeText } from '../chart/fhir-text.ts';
+import { percentText } from '../views/risk-panel.tsx';
 import { Cards } from './cards.tsx';
 import { fireHook } from './cds.ts';
 import type { ShownCard } from './cds.ts';
-import { searchOf } from './fhir.ts';
+import { searchOf, update } from './fhir.ts';
 
 export interface ChartContent {
   readonly studies: readonly ImagingStudy[];
@@ -34,8 +35,14 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
   const [content, setContent] = useState<ChartContent>();
   const [cards, setCards] = useState<readonly ShownCard[]>([]);
   const [unanswered, setUnanswered] = useState(false);
+  const [edits, setEdits] = useState(0);
+  const [fault, setFault] = useState('');
   const id = patient.id ?? '';
 
+  useEffect(() => {
+    setContent(undefined);
+    setCards([]);
+  }, [id]);
   useEffect(() => {
     let current = true;
     const read = (): void =>
@@ -43,17 +50,18 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
         (chart) => current && setContent(chart),
         () => undefined,
       );
-    setContent(undefined);
     read();
     const timer = setInterval(read, 3_000);
     return () => {
       current = false;
       clearInterval(timer);
     };
-  }, [id, revision]);
+  }, [id, revision, edits]);
+  // A chart whose forecasts or their grounds have changed is looked at anew.
+  const standing = content === undefined ? undefined : standingOf(content);
   useEffect(() => {
+    if (standing === undefined) return undefined;
     let current = true;
-    setCards([]);
     setUnanswered(false);
     void fireHook('patient-view', id).then(({ cards: shown, silent }) => {
       if (!current) return;
@@ -63,7 +71,12 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
     return () => {
       current = false;
     };
-  }, [id]);
+  }, [id, standing]);
+  const edit = (resource: ImagingStudy | Procedure): void =>
+    void enterInError(resource).then(
+      () => setEdits((value) => value + 1),
+      (error: Error) => setFault(error.message),
+    );
 
   const events = content === undefined ? [] : timeline(content);
   return (
@@ -88,11 +101,22 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
         onOpenApp={onLaunch}
         onOverridden={(card) => setCards((shown) => shown.filter(({ uuid }) => uuid !== card.uuid))}
       />
+      <p role="status">{fault}</p>
       <ol className="timeline">
         {events.map(({ at, what, resource }) => (
           <li key={`${resource.resourceType}/${resource.id}`}>
             <span className="quiet">{at}</span>
             <span>{what}</span>
+            {resource.resourceType !== 'RiskAssessment' && (
+              <button
+                type="button"
+                className="plain"
+                aria-label={`${editName(resource)}: ${what}`}
+                onClick={() => edit(resource)}
+              >
+                {editName(resource)}
+              </button>
+            )}
             <details>
               <summary>raw</summary>
               <pre tabIndex={0}>{JSON.stringify(resource, null, 2)}</pre>
@@ -122,20 +146,51 @@ function timeline({ studies, procedures, forecasts }: ChartContent): readonly Ch
     ...procedures.map((procedure) =>
       event(
         procedure.performedPeriod?.end ?? procedure.performedDateTime,
-        `${procedure.code?.text ?? 'Procedure'}${procedure.status === 'completed' ? '' : ` (${procedure.status})`}`,
+        `${procedure.code?.text ?? 'Procedure'}${unlessStanding(procedure)}`,
         procedure,
       ),
     ),
     ...studies.map((study) =>
-      event(study.started, `${study.description ?? 'Imaging study'}, ${study.numberOfInstances ?? '?'} images`, study),
+      event(
+        study.started,
+        `${study.description ?? 'Imaging study'}, ${study.numberOfInstances ?? '?'} images${unlessStanding(study)}`,
+        study,
+      ),
     ),
     ...forecasts.map((forecast) => event(forecast.occurrenceDateTime, forecastWords(forecast), forecast)),
   ].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
 }
 
+/** What decision support may answer differently to: which entries there are, and whether they stand. */
+function standingOf({ studies, procedures, forecasts }: ChartContent): string {
+  const entries = [...studies, ...procedures, ...forecasts];
+  return entries.map(({ resourceType, id, status }) => `${resourceType}/${id} ${status}`).join();
+}
+
+const STANDING = { ImagingStudy: 'available', Procedure: 'completed' } as const;
+
+function stands({ resourceType, status }: ImagingStudy | Procedure): boolean {
+  return status === STANDING[resourceType];
+}
+
+function unlessStanding(resource: ImagingStudy | Procedure): string {
+  return stands(resource) ? '' : ` (${resource.status})`;
+}
+
+function editName(resource: ImagingStudy | Procedure): string {
+  return stands(resource) ? 'Enter in error' : 'Restore';
+}
+
+/** Or restores what was; then tells hemocast to look, as an EHR's Subscription does. */
+async function enterInError(resource: ImagingStudy | Procedure): Promise<void> {
+  const status = stands(resource) ? 'entered-in-error' : STANDING[resource.resourceType];
+  await update({ ...resource, status } as ImagingStudy | Procedure);
+  await fetch('/v1/notifications', { method: 'POST' });
+}
+
 function forecastWords({ prediction, status }: RiskAssessment): string {
   const [first] = prediction ?? [];
-  const risk = `${Math.round(first?.probabilityDecimal ?? 0)} % (${first?.qualitativeRisk?.text ?? 'no band'})`;
+  const risk = `${percentText(first?.probabilityDecimal ?? 0)} (${first?.qualitativeRisk?.text ?? 'no band'})`;
   const words =
     first?.probabilityDecimal === undefined ? 'RiskAssessment' : `RiskAssessment: hemorrhage within 72 h ${risk}`;
   const standing: Partial<Record<typeof status, string>> = {

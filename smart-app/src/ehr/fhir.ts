@@ -24,6 +24,16 @@ export async function searchOf<T extends Resource>(
   return resources.filter((resource): resource is T => resource.resourceType === resourceType);
 }
 
+/** PUT of a resource that exists. */
+export async function update(resource: Resource): Promise<void> {
+  const response = await fetch(`${FHIR}/${resource.resourceType}/${resource.id}`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/fhir+json' },
+    body: JSON.stringify(resource),
+  });
+  if (!response.ok) throw new Error(`The chart did not take the change (${response.status}).`);
+}
+
 /** STOW-RS of whole files (PS3.18 10.5). Returns the Study Instance UID of what was stored. */
 export async function storeDicom(files: readonly File[]): Promise<string> {
   const boundary = `hemocast-${crypto.randomUUID()}`;
@@ -36,7 +46,13 @@ export async function storeDicom(files: readonly File[]): Promise<string> {
     },
     body: new Blob([...parts, `--${boundary}--\r\n`]),
   });
-  if (!response.ok) throw new Error(`The archive did not store all of the files (${response.status}).`);
+  if (!response.ok) {
+    throw new Error(
+      response.status === 409
+        ? 'The archive did not store all of the files: it takes DICOM files only.'
+        : `The archive did not store the files (${response.status}).`,
+    );
+  }
   // RetrieveURL of the study: ".../studies/<uid>"
   const stored = (await response.json()) as Record<string, { readonly Value?: readonly unknown[] } | undefined>;
   const uid = /\/studies\/([\d.]+)$/.exec(String(stored['00081190']?.Value?.[0]))?.[1];

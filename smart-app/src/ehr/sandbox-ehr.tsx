@@ -1,6 +1,7 @@
 import type { Patient, RiskAssessment } from '@medplum/fhirtypes';
-import { useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { Chart, nameOf } from './chart.tsx';
+import { percentText } from '../views/risk-panel.tsx';
 import { searchOf } from './fhir.ts';
 import { launchUrl } from './launch.ts';
 import { OrderEntry } from './order-entry.tsx';
@@ -15,13 +16,18 @@ export function SandboxEhr() {
   const [chosen, setChosen] = useState<string>();
   const [app, setApp] = useState<string>();
   const [message, setMessage] = useState('');
+  const [switched, setSwitch] = useState('');
   const [revision, setRevision] = useState(0);
+  /** Counts what was opened, charts and launches: the answer to an earlier launch is about another patient, or late. */
+  const opened = useRef(0);
 
   const refresh = useCallback(async () => {
-    const [found, forecasts] = await Promise.all([
+    const [found, forecasts, operation] = await Promise.all([
       searchOf<Patient>('Patient', '_count=100'),
       searchOf<RiskAssessment>('RiskAssessment', '_count=200'),
+      fetch('/v1/operation').then((response) => response.json() as Promise<{ mode?: string }>),
     ]);
+    setSwitch(SWITCHED[operation.mode ?? ''] ?? '');
     setPatients(found);
     setAssessed(pills(forecasts));
     setChosen((current) => current ?? found[0]?.id);
@@ -34,27 +40,40 @@ export function SandboxEhr() {
   }, [refresh, revision]);
 
   const open = (id: string): void => {
+    opened.current += 1;
     setChosen(id);
     setApp(undefined);
   };
   const launch = (id: string, appContext?: string): void => {
+    const turn = (opened.current += 1);
     setMessage('');
-    launchUrl(id, appContext).then(setApp, (error: Error) => setMessage(error.message));
+    launchUrl(id, appContext).then(
+      (url) => turn === opened.current && setApp(url),
+      (error: Error) => turn === opened.current && setMessage(error.message),
+    );
   };
+  // On a narrow screen chart and app are below what was pressed.
+  useEffect(() => {
+    if (opened.current > 0) bringIntoView(document.getElementById(app === undefined ? 'chart' : 'app'));
+  }, [chosen, app]);
   const patient = patients.find(({ id }) => id === chosen);
   return (
     <>
       <header>
         <h1>Sandbox EHR - simulated patients</h1>
         <p className="label">{DISCLAIMER}</p>
-        <ol className="path" aria-label="Four steps to try">
+        <p className="quiet">
+          The simulated patients stay in March 2026: a forecast made today is about the days after their scan.
+        </p>
+        <ol className="path" aria-label="Five steps to try">
           <li>Choose a patient and read the chart.</li>
           <li>Open hemocast from it.</li>
           <li>Write an order: enoxaparin, say.</li>
+          <li>Enter the CT or the thrombectomy in error: its forecast is withdrawn.</li>
           <li>Upload a head CT of your own.</li>
         </ol>
         <p role="status" className="message">
-          {message}
+          {message || switched}
         </p>
       </header>
       <div className="columns">
@@ -89,7 +108,7 @@ export function SandboxEhr() {
           </main>
         )}
         {app !== undefined && (
-          <aside aria-label="hemocast">
+          <aside id="app" aria-label="hemocast">
             <p className="actions">
               <button type="button" className="plain" onClick={() => setApp(undefined)}>
                 Close hemocast
@@ -103,6 +122,16 @@ export function SandboxEhr() {
   );
 }
 
+const SWITCHED: Readonly<Record<string, string>> = {
+  paused: 'hemocast is paused: no cards, nothing is written, and what is asked for is done later.',
+  shadow: 'hemocast runs in shadow: it computes, shows no card and writes nothing.',
+};
+
+function bringIntoView(element: HTMLElement | null): void {
+  const top = element?.getBoundingClientRect().top ?? 0;
+  if (top < 0 || top > window.innerHeight / 2) element?.scrollIntoView({ block: 'start' });
+}
+
 /** The newest forecast that stands, in words, by patient. */
 function pills(forecasts: readonly RiskAssessment[]): ReadonlyMap<string, string> {
   const standing = forecasts
@@ -111,7 +140,7 @@ function pills(forecasts: readonly RiskAssessment[]): ReadonlyMap<string, string
   return new Map(
     standing.map(({ subject, prediction }) => [
       subject?.reference ?? '',
-      `${Math.round(prediction?.[0]?.probabilityDecimal ?? 0)} % ${prediction?.[0]?.qualitativeRisk?.text ?? ''}`,
+      `${percentText(prediction?.[0]?.probabilityDecimal ?? 0)} ${prediction?.[0]?.qualitativeRisk?.text ?? ''}`,
     ]),
   );
 }

@@ -21,7 +21,9 @@ export function Upload({ onStored }: { readonly onStored: (patientId: string) =>
     try {
       const study = await studyInChart(await storeDicom(files));
       const patient = study.subject.reference ?? '';
-      done(`In the chart of ${study.subject.display ?? patient}: ${study.numberOfInstances ?? files.length} images.`);
+      done(
+        `In the chart of ${study.subject.display ?? 'the patient whom the files name'}: ${study.numberOfInstances ?? files.length} images.`,
+      );
       onStored(patient.replace('Patient/', ''));
       for await (const assessment of assess(`ImagingStudy/${study.id}`)) {
         if (isOver(assessment)) done(resultText(assessment));

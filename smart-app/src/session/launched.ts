@@ -8,7 +8,6 @@ export interface Session {
   readonly config: AppConfig;
   /** "Patient/<id>" of the launch context. */
   readonly patientReference: string;
-  readonly needPatientBanner: boolean;
   /** False in the sandbox, whose simulated patients stay where they were in time; the cards hold it so, too. */
   readonly windowEnds: boolean;
   /** What the card that launched the app asked to see; untrusted, held against the chart before use. */
@@ -34,6 +33,13 @@ export class EhrError extends Error {
     this.status = status;
   }
 }
+
+/** Whether the token has ended: asking again does not help. */
+export function isSessionOver(error: unknown): boolean {
+  return error instanceof EhrError && error.status === 401;
+}
+
+export const SESSION_OVER = 'Your session has ended. Open hemocast again from the chart.';
 
 /** More pages than any patient has; a server whose pages never end is not followed. */
 const MOST_PAGES = 20;

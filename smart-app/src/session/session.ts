@@ -31,7 +31,6 @@ export async function openSession(): Promise<Session> {
   return {
     config,
     patientReference: `Patient/${patient}`,
-    needPatientBanner: tokenResponse.need_patient_banner !== false,
     windowEnds: baseUrl !== new URL(SANDBOX_PATH, location.origin).href,
     requested: readAppContext(tokenResponse.appContext),
     ehr: createEhrReader(baseUrl, headers),

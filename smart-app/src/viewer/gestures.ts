@@ -1,4 +1,4 @@
-/** Wheel, mouse and touch to actions of the view. Both panes speak to the one state. */
+/** Wheel, mouse and touch to actions of the view. Both panes speak to the one state. Down is towards the feet, as with the keys. */
 import type { ViewAction } from './view-state.ts';
 
 type Dispatch = (action: ViewAction) => void;
@@ -22,7 +22,7 @@ export function listenToPane(element: HTMLElement, dispatch: Dispatch): () => vo
     wheel += event.deltaMode === 0 ? event.deltaY : event.deltaY * WHEEL_PX_PER_SLICE;
     const by = Math.trunc(wheel / WHEEL_PX_PER_SLICE);
     wheel -= by * WHEEL_PX_PER_SLICE;
-    if (by !== 0) dispatch({ kind: 'scroll', by });
+    if (by !== 0) dispatch({ kind: 'scroll', by: -by });
   });
   on('pointerdown', (event) => {
     pointers.set(event.pointerId, event);
@@ -42,7 +42,7 @@ export function listenToPane(element: HTMLElement, dispatch: Dispatch): () => vo
       swipe += dy;
       const by = Math.trunc(swipe / SWIPE_PX_PER_SLICE);
       swipe -= by * SWIPE_PX_PER_SLICE;
-      if (by !== 0) dispatch({ kind: 'scroll', by });
+      if (by !== 0) dispatch({ kind: 'scroll', by: -by });
     } else if (event.buttons & 4 || (event.buttons & 1 && event.shiftKey)) {
       dispatch(pan(dx, dy, element));
     } else if (event.buttons & 2) {

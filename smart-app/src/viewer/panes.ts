@@ -134,10 +134,13 @@ export class Panes {
     return { left, top, width: right - left, height: bottom - top };
   }
 
-  /** What lies under a point of the pane, CSS pixels. */
-  readout(side: Side, x: number, y: number): Readout | undefined {
+  /** What is seen of the slice at a point of the screen, CSS pixels. */
+  readout(side: Side, clientX: number, clientY: number): Readout | undefined {
     const { rows, columns } = this.#pair.geometry;
+    const pane = this.#viewport(side).element.getBoundingClientRect();
     const { left, top, width, height } = this.frame(side);
+    const [x, y] = [clientX - pane.left, clientY - pane.top];
+    if (x < 0 || y < 0 || x >= pane.width || y >= pane.height) return undefined;
     const column = Math.floor(((x - left) / width) * columns);
     const row = Math.floor(((y - top) / height) * rows);
     if (column < 0 || row < 0 || column >= columns || row >= rows) return undefined;

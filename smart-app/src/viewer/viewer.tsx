@@ -13,6 +13,8 @@ import { loadPair } from './load-pair.ts';
 import type { CtPair } from './load-pair.ts';
 import { Panes } from './panes.ts';
 import type { Readout, Side } from './panes.ts';
+import { rulerFor } from './ruler.ts';
+import type { Ruler } from './ruler.ts';
 import { PRESETS, initialView, openingSlice, presetOf, reduceView } from './view-state.ts';
 import type { PresetName, ViewAction } from './view-state.ts';
 
@@ -35,7 +37,7 @@ export default function Viewer({ session, studyReference, forecastReference, ima
         void (gone || setFailure(error instanceof Error ? error.message : 'The images cannot be shown.')),
     );
     return () => void (gone = true);
-  }, [session, studyReference, image]);
+  }, []); // another image is another viewer, by its key
   if (failure !== undefined)
     return (
       <p className="viewer-note" role="status">
@@ -60,13 +62,15 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
     (state: ReturnType<typeof initialView>, action: ViewAction) => reduceView(state, action, slices, opening),
     initialView(opening),
   );
+  /** Where the pointer is over a pane: what lies under it changes with all that is drawn. */
+  const pointer = useRef<{ side: Side; clientX: number; clientY: number }>(undefined);
   const [readout, setReadout] = useState<Readout & { side: Side }>();
   const [help, setHelp] = useState(false);
   const elements = { initial: useRef<HTMLDivElement>(null), generated: useRef<HTMLDivElement>(null) };
   const difference = useRef<HTMLCanvasElement>(null);
   const attention = useRef<HTMLCanvasElement>(null);
   const [attentionMap, setAttentionMap] = useState<AttentionMap | string>();
-  const ruler = useRef<HTMLDivElement>(null);
+  const [ruler, setRuler] = useState<Ruler>();
   const [panes, setPanes] = useState<Panes>();
   const latest = useRef(view);
   latest.current = view;
@@ -87,6 +91,12 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
       ends.forEach((end) => end());
     };
   }, [pair]);
+
+  const readPointer = (): void => {
+    const at = pointer.current;
+    const found = at && panes?.readout(at.side, at.clientX, at.clientY);
+    setReadout(found && { ...found, side: at.side });
+  };
 
   // Once both CTs are drawn: the button is there only where there is something to show.
   useEffect(() => {
@@ -110,12 +120,16 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
       if (typeof attentionMap === 'object') {
         paintAttentionOver(attention.current!, pair, panes, latest.current, attentionMap);
       }
-      const { width } = panes.frame('initial');
       const mm = pair.geometry.columns * pair.geometry.columnSpacingMm;
-      ruler.current!.style.width = `${(width / mm) * RULER_MM}px`;
+      setRuler(rulerFor(panes.frame('initial').width / mm, elements.initial.current!.clientWidth));
+      readPointer();
     };
-    void draw();
-    const resized = new ResizeObserver(() => void draw());
+    const drawUnlessGone = (): void =>
+      void draw().catch((error: unknown) => {
+        if (!gone) throw error; // panes that have been closed meanwhile cannot be drawn
+      });
+    drawUnlessGone();
+    const resized = new ResizeObserver(drawUnlessGone);
     resized.observe(elements.initial.current!);
     return () => {
       gone = true;
@@ -125,15 +139,13 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
 
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === '?') return setHelp(!help);
-    const target = event.target as HTMLElement;
-    if (target.tagName === 'INPUT' && !['a', 'd', 'r', '1', '2', '3', '4'].includes(event.key)) return; // the slider has its own
     const action = keyAction(event);
     if (action === undefined) return;
     event.preventDefault();
     dispatch(action);
   };
   const preset = presetOf(view);
-  const pane = (side: Side, children: ReactNode): ReactNode => (
+  const pane = (side: Side, overlay: ReactNode, strip: ReactNode): ReactNode => (
     <figure className={`pane ${side}`}>
       <figcaption>
         {side === 'initial' ? (
@@ -142,36 +154,39 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
           </>
         ) : (
           <>
-            <strong>AI-generated follow-up CT</strong> <span>not acquired, research use only</span>
+            <strong>AI-generated follow-up CT</strong> <span>within 72 h; not acquired, research use only</span>
           </>
         )}
       </figcaption>
       <div className="frame">
-        <div
-          className="viewport"
-          ref={elements[side]}
-          data-side={side}
-          onPointerMove={({ nativeEvent: { offsetX, offsetY } }) => {
-            const found = panes?.readout(side, offsetX, offsetY);
-            setReadout(found && { ...found, side });
-          }}
-          onPointerLeave={() => setReadout(undefined)}
-        />
-        {children}
-        {side === 'generated' && (
-          <span className="stamp" aria-hidden="true">
-            AI-generated, not acquired
+        <div className="image">
+          <div
+            className="viewport"
+            ref={elements[side]}
+            data-side={side}
+            onPointerMove={({ clientX, clientY }) => {
+              pointer.current = { side, clientX, clientY };
+              readPointer();
+            }}
+            onPointerLeave={() => {
+              pointer.current = undefined;
+              readPointer();
+            }}
+          />
+          {overlay}
+          <span className="mark right-of-patient" aria-hidden="true">
+            R
           </span>
-        )}
-        <span className="mark right-of-patient" aria-hidden="true">
-          R
-        </span>
-        <span className="mark left-of-patient" aria-hidden="true">
-          L
-        </span>
-        <span className="readout" aria-hidden="true">
-          {readout?.side === side && `${readout.hu} ${side === 'initial' ? 'HU' : 'HU, estimated'}`}
-        </span>
+          <span className="mark left-of-patient" aria-hidden="true">
+            L
+          </span>
+          <span className="readout" aria-hidden="true">
+            {readout?.side === side && `${readout.hu} ${side === 'initial' ? 'HU' : 'HU, estimated'}`}
+          </span>
+        </div>
+        <div className="strip" aria-hidden="true">
+          {strip}
+        </div>
       </div>
     </figure>
   );
@@ -191,16 +206,17 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
       <div className="panes">
         {pane(
           'initial',
+          <canvas className="overlay" ref={attention} hidden={!view.attention} aria-hidden="true" />,
           <>
-            <canvas className="overlay" ref={attention} hidden={!view.attention} aria-hidden="true" />
-            <div className="ruler" ref={ruler} aria-hidden="true">
-              5 cm
-            </div>
+            <span className="ruler" style={{ width: ruler?.width }} /> <span>{ruler?.label}</span>
           </>,
         )}
         {pane(
           'generated',
           <canvas className="overlay" ref={difference} hidden={!view.difference} aria-hidden="true" />,
+          <>
+            <span>AI-generated</span> <span>(not acquired)</span>
+          </>,
         )}
       </div>
       <div className="slice-line">
@@ -272,15 +288,15 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
       <div id="viewer-help" hidden={!help}>
         <p>
           Mouse: wheel scrolls, left drag sets the window, right drag zooms, middle or Shift drag moves, double click
-          resets. Touch: swipe scrolls, pinch zooms, two fingers move.
+          resets. Touch: swipe scrolls, pinch zooms, two fingers move. Down, by wheel, swipe or key, is towards the
+          feet.
         </p>
         <p>
-          Keys: <kbd>↑</kbd> <kbd>↓</kbd> slice, <kbd>1</kbd>–<kbd>4</kbd> window, <kbd>d</kbd> difference, <kbd>a</kbd>{' '}
-          attention, <kbd>+</kbd> <kbd>−</kbd> zoom, <kbd>r</kbd> reset, <kbd>?</kbd> this help.
+          Keys: <kbd>↑</kbd> <kbd>↓</kbd> slice, <kbd>Page Up</kbd> <kbd>Page Down</kbd> five slices, <kbd>1</kbd>–
+          <kbd>4</kbd> window, <kbd>d</kbd> difference, <kbd>a</kbd> attention, <kbd>+</kbd> <kbd>−</kbd> zoom,{' '}
+          <kbd>r</kbd> reset, <kbd>?</kbd> this help.
         </p>
       </div>
     </div>
   );
 }
-
-const RULER_MM = 50;

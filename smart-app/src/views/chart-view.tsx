@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { chooseForecast } from '../chart/forecast.ts';
-import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
+import type { ChosenForecast, Forecast, Standing } from '../chart/forecast.ts';
 import {
   readDetails,
   readFirstScreen,
@@ -12,13 +12,17 @@ import {
   wordsOf,
 } from '../chart/read-chart.ts';
 import type { Details, FirstScreen } from '../chart/read-chart.ts';
-import { lacksCtOf } from '../chart/studies.ts';
+import { lacksCtOf, newerThan } from '../chart/studies.ts';
 import type { StudyList } from '../chart/studies.ts';
 import { judgeFiled } from '../chart/work.ts';
 import type { Work } from '../chart/work.ts';
+import { SESSION_OVER, isSessionOver } from '../session/launched.ts';
 import type { Session } from '../session/launched.ts';
+import { Announcement, headlineOf } from './announcement.tsx';
 import { Banner } from './banner.tsx';
+import { ClosedViewer } from './closed-viewer.tsx';
 import { FindingsPanel } from './findings-panel.tsx';
+import { useKeptFocus } from './kept-focus.ts';
 import { LimitsPanel } from './limits-panel.tsx';
 import { NewerStudyNotice, StandingNotice, WorkNotice } from './notices.tsx';
 import { HistoryPanel, OriginPanel } from './origin-panel.tsx';
@@ -32,6 +36,12 @@ const AS_WRITTEN = new Set(['preliminary', 'final']);
 /** How often the chart is, whatever the service does: for what was replaced, taken back or is past. ms */
 const CHART_MS = 15_000;
 
+/** Why neither measurements nor CTs are shown: they may be another patient's. */
+const WITHHELD: Partial<Record<Standing, string>> = {
+  withdrawn: 'Withdrawn with the assessment.',
+  ungrounded: 'Not shown: the CT is not in the chart.',
+};
+
 const NOT_READ: StudyList = { studies: undefined, standing: undefined, readAt: undefined, problem: undefined };
 
 export function ChartView({ session }: { readonly session: Session }): ReactNode {
@@ -39,7 +49,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   /** The CT whose assessment is followed: the card's, then the one that was asked for last. */
   const [wanted, setWanted] = useState(session.requested.imagingStudy);
   const [screen, setScreen] = useState<FirstScreen>();
-  const [failure, setFailure] = useState<string>();
+  const [failure, setFailure] = useState<{ words: string; isOver: boolean }>();
   const [details, setDetails] = useState<Details & { of: string }>();
   const [list, setList] = useState<StudyList>(NOT_READ);
   const [work, setWork] = useState<Work>();
@@ -73,7 +83,8 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
       setFailure(undefined);
     } catch (error) {
       if (turn !== lastRead.current) return;
-      setFailure(wordsOf(error));
+      const isOver = isSessionOver(error);
+      setFailure({ words: isOver ? SESSION_OVER : wordsOf(error), isOver });
       // A window ends whether the EHR answers or not: judged anew when drawn.
       setScreen((shown) => shown && { ...shown });
     }
@@ -108,7 +119,10 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   const readWorkNow = useCallback(
     async (isOver: () => boolean): Promise<void> => {
       const found = await readWork(session, followed);
-      if (kind === 'open' && found.kind !== 'open') await readChart(); // first: what was filed is there
+      // First: what was filed is there; and who is told nothing any more may have no session any more.
+      if ((kind === 'open' && found.kind !== 'open') || (kind !== undefined && found.kind === 'unknown')) {
+        await readChart();
+      }
       if (isOver()) return; // of a CT that is followed no longer
       setWork((before) => (isSameFiled(before, found) ? before : found));
     },
@@ -153,17 +167,24 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   const current = details?.of === forecast?.reference ? details : undefined;
   const chosen = screen && judgeAgain(screen, session.windowEnds, list);
   const standing = chosen?.standing ?? 'current';
+  const withheld = WITHHELD[standing];
+  const restsOnCt = forecast !== undefined && (standing === 'current' || standing === 'past');
+  const newer = restsOnCt ? newerThan(list.studies ?? [], forecast.studyReference) : undefined;
+  const keptFocus = useKeptFocus();
   if (failure !== undefined && screen === undefined) {
     return (
       <>
         <Banner patient={undefined} study={undefined} label={session.config.disclaimer} />
-        <main>
+        <Announcement>{''}</Announcement>
+        <main {...keptFocus}>
           <section className="panel notice warning" role="alert">
             <h2>The chart could not be read</h2>
-            <p>{failure}</p>
-            <button type="button" className="primary" onClick={() => void readScreen()}>
-              Try again
-            </button>
+            <p>{failure.words}</p>
+            {!failure.isOver && (
+              <button type="button" className="primary" onClick={() => void readScreen()}>
+                Try again
+              </button>
+            )}
           </section>
         </main>
       </>
@@ -172,15 +193,17 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   return (
     <>
       <Banner patient={screen?.patient} study={study} label={forecast?.label ?? session.config.disclaimer} />
-      <main aria-label="Forecast of hemorrhage" aria-busy={screen === undefined} data-state={stateName(chosen, work)}>
-        {screen === undefined && (
-          <p className="panel notice" role="status">
-            Reading the chart …
-          </p>
-        )}
+      <Announcement>{chosen === undefined ? '' : headlineOf(chosen, work, filed, newer)}</Announcement>
+      <main
+        aria-label="Forecast of hemorrhage"
+        aria-busy={screen === undefined}
+        data-state={stateName(chosen, work)}
+        {...keptFocus}
+      >
+        {screen === undefined && <p className="panel notice">Reading the chart …</p>}
         {failure !== undefined && (
           <p className="panel notice warning" role="alert">
-            {failure} What is shown was read earlier.
+            {failure.words} What is shown was read earlier.
           </p>
         )}
         {screen !== undefined && screen.foreign > 0 && (
@@ -190,15 +213,13 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           </p>
         )}
         {screen?.problem !== undefined && (
-          <p className="panel notice warning" role="status">
+          <p className="panel notice warning">
             {screen.problem} Whether the chart holds another forecast is not known.
           </p>
         )}
         {chosen !== undefined && <StandingNotice chosen={chosen} withdrawnAt={current?.withdrawnAt} onOpen={open} />}
-        {forecast !== undefined && (standing === 'current' || standing === 'past') && (
-          <NewerStudyNotice forecast={forecast} list={list} />
-        )}
-        {screen !== undefined && chosen !== undefined && (
+        {restsOnCt && failure?.isOver !== true && <NewerStudyNotice forecast={forecast} list={list} />}
+        {screen !== undefined && chosen !== undefined && failure?.isOver !== true && (
           <WorkNotice
             work={work}
             chosen={chosen}
@@ -215,16 +236,20 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           <div className="forecast">
             <div className="column">
               <RiskPanel forecast={forecast} standing={standing} />
-              <FindingsPanel details={current} />
+              <FindingsPanel details={current} standing={standing} withheld={withheld} />
             </div>
-            <ViewerPanel
-              session={session}
-              forecast={forecast}
-              details={current}
-              counts={standing === 'current' && AS_WRITTEN.has(forecast.status)}
-            />
+            {withheld === undefined ? (
+              <ViewerPanel
+                session={session}
+                forecast={forecast}
+                details={current}
+                counts={standing === 'current' && AS_WRITTEN.has(forecast.status)}
+              />
+            ) : (
+              <ClosedViewer why={withheld} />
+            )}
             <div className="column">
-              <LimitsPanel forecast={forecast} details={current} />
+              {withheld === undefined && <LimitsPanel forecast={forecast} details={current} />}
               <OriginPanel session={session} forecast={forecast} details={current} />
               <HistoryPanel chosen={chosen} onOpen={open} />
             </div>

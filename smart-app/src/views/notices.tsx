@@ -27,17 +27,14 @@ export interface WorkNoticeProps {
 
 export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: WorkNoticeProps): ReactNode {
   const hasForecast = chosen.current !== undefined;
-  if (work === undefined)
-    return hasForecast ? null : (
-      <p className="panel notice" role="status">
-        Looking for an assessment …
-      </p>
-    );
+  if (work === undefined) return hasForecast ? null : <p className="panel notice">Looking for an assessment …</p>;
   switch (work.kind) {
     case 'open':
       return (
-        <section className="panel notice" aria-labelledby="work-heading" role="status">
-          <h2 id="work-heading">{hasForecast ? 'A new assessment is under way' : 'The scan is being assessed'}</h2>
+        <section className="panel notice" aria-labelledby="work-heading">
+          <h2 id="work-heading" tabIndex={-1}>
+            {hasForecast ? 'A new assessment is under way' : 'The scan is being assessed'}
+          </h2>
           <p>{stageText(work.assessment)}.</p>
           <progress max={1} value={work.assessment.progress} aria-label="Share of the work done" />
           <p className="quiet">{usualText(usualMs)} The result appears here by itself.</p>
@@ -48,7 +45,9 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
       const others = offer.list.studies?.filter(({ reference }) => reference !== refused);
       return (
         <section className="panel notice" aria-labelledby="work-heading">
-          <h2 id="work-heading">{hasForecast ? 'The newest scan was not assessed' : 'No forecast for this scan'}</h2>
+          <h2 id="work-heading" tabIndex={-1}>
+            {hasForecast ? 'The newest scan was not assessed' : 'No forecast for this scan'}
+          </h2>
           <p>{work.assessment.refusal?.message ?? 'The service refused the scan.'}</p>
           <p>{nextStep(work.assessment.refusal?.code ?? '')}</p>
           <p>{studyText(offer.list.studies, refused)}</p>
@@ -62,7 +61,9 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
     case 'failed':
       return (
         <section className="panel notice" aria-labelledby="work-heading">
-          <h2 id="work-heading">The assessment failed</h2>
+          <h2 id="work-heading" tabIndex={-1}>
+            The assessment failed
+          </h2>
           <p>The service, or a system it needs, could not do its work. That says nothing about the patient’s images.</p>
           <AskButton study={work.assessment.imagingStudy} {...offer}>
             Try again
@@ -73,7 +74,9 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
     case 'kept':
       return (
         <section className="panel notice" aria-labelledby="work-heading">
-          <h2 id="work-heading">The scan was assessed, and the result is kept but not shown</h2>
+          <h2 id="work-heading" tabIndex={-1}>
+            The scan was assessed, and the result is kept but not shown
+          </h2>
           <p>
             The service was in shadow operation: it keeps its results for those who evaluate it. They are not in the
             chart and say nothing here.
@@ -87,8 +90,10 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
       );
     case 'silent':
       return (
-        <section className="panel notice warning" aria-labelledby="work-heading" role="status">
-          <h2 id="work-heading">The hemocast service does not answer</h2>
+        <section className="panel notice warning" aria-labelledby="work-heading">
+          <h2 id="work-heading" tabIndex={-1}>
+            The hemocast service does not answer
+          </h2>
           <p>
             Whether a scan of this patient is being assessed is not known. The service is asked again by itself; what
             the chart holds is shown here all the same.
@@ -98,17 +103,15 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
     case 'filed': {
       if (filed === 'listed') break;
       if (filed === 'not-known') {
-        return hasForecast ? null : (
-          <p className="panel notice" role="status">
-            A forecast was filed; looking for it in the chart …
-          </p>
-        );
+        return hasForecast ? null : <p className="panel notice">A forecast was filed; looking for it in the chart …</p>;
       }
       const { imagingStudy, resources } = work.assessment;
       const others = offer.list.studies?.filter(({ reference }) => reference !== imagingStudy);
       return (
         <section className="panel notice warning" aria-labelledby="work-heading">
-          <h2 id="work-heading">A forecast was filed that the app does not find</h2>
+          <h2 id="work-heading" tabIndex={-1}>
+            A forecast was filed that the app does not find
+          </h2>
           <p>
             The service wrote {resources?.riskAssessment ?? 'it'} into the chart, and the EHR does not list it: it was
             removed there, or is not open to you. Ask its administrator.
@@ -122,15 +125,21 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
     }
   }
   if (hasForecast) return null;
+  // What does not count and is shown says itself why.
+  const last = chosen.shown === undefined ? chosen.all[0] : undefined;
+  const isWithdrawn = isWhole && last?.standing === 'withdrawn';
   return (
     <section className="panel notice" aria-labelledby="work-heading">
-      <h2 id="work-heading">
+      <h2 id="work-heading" tabIndex={-1}>
         {!isWhole
           ? 'Whether there is an assessment is not known'
-          : chosen.shown === undefined
-            ? 'No assessment yet'
-            : 'No current assessment'}
+          : isWithdrawn
+            ? 'No current assessment: the last one was withdrawn'
+            : chosen.all.length === 0
+              ? 'No assessment yet'
+              : 'No current assessment'}
       </h2>
+      {isWithdrawn && last.forecast.withdrawal && <p>Why: {last.forecast.withdrawal.words}</p>}
       {work.kind === 'unknown' ? (
         <p>You cannot ask for one from here: your EHR has not given the app that right.</p>
       ) : (
@@ -265,7 +274,9 @@ export function StandingNotice({
   const [heading, meaning] = STANDING[standing];
   return (
     <section className="panel notice warning" aria-labelledby="standing-heading">
-      <h2 id="standing-heading">{heading}</h2>
+      <h2 id="standing-heading" tabIndex={-1}>
+        {heading}
+      </h2>
       <p>{meaning}</p>
       {standing === 'withdrawn' && <Withdrawal forecast={shown} recordedAt={withdrawnAt} />}
       {current ? (
@@ -290,14 +301,14 @@ export function NewerStudyNotice({
   const newer = newerThan(list.studies ?? [], forecast.studyReference);
   if (newer !== undefined) {
     return (
-      <p className="panel notice warning" role="status">
+      <p className="panel notice warning">
         A newer CT is in the chart: {wordsOf(newer)}. The forecast below rests on the earlier one.
       </p>
     );
   }
   if (list.problem === undefined) return null;
   return (
-    <p className="panel notice warning" role="status">
+    <p className="panel notice warning">
       The CT studies could not be read: whether a newer CT is in the chart is not known. {list.problem}
     </p>
   );

@@ -1,5 +1,5 @@
 /** Who made what from what, the model card, and earlier assessments. */
-import { useState } from 'react';
+import { Suspense, lazy, useState } from 'react';
 import type { ReactNode } from 'react';
 import { dateTimeText } from '../chart/fhir-text.ts';
 import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
@@ -7,6 +7,9 @@ import { readModelCard } from '../chart/read-chart.ts';
 import type { Details } from '../chart/read-chart.ts';
 import type { Session } from '../session/launched.ts';
 import { percentText } from './risk-panel.tsx';
+
+/** Fetched when a card is opened; the card stays plain text where that fails. */
+const CardText = lazy(() => import('./card-text.tsx').catch(() => ({ default: PlainText })));
 
 export function OriginPanel({
   session,
@@ -52,11 +55,21 @@ function ModelCard({ session, details }: { session: Session; details: Details })
   return (
     <details onToggle={(event) => open(event.currentTarget.open)}>
       <summary>Model card</summary>
-      <pre className="card" tabIndex={0}>
-        {text ?? 'Reading the model card …'}
-      </pre>
+      <div className="card" role="region" aria-label="Model card" tabIndex={0}>
+        {text === undefined ? (
+          <p>Reading the model card …</p>
+        ) : (
+          <Suspense fallback={<p>Reading the model card …</p>}>
+            <CardText markdown={text} />
+          </Suspense>
+        )}
+      </div>
     </details>
   );
+}
+
+function PlainText({ markdown }: { markdown: string }): ReactNode {
+  return <p className="plain">{markdown}</p>;
 }
 
 interface HistoryProps {

@@ -11,7 +11,11 @@ export function RiskPanel({
   readonly standing: Standing;
 }): ReactNode {
   const { probabilityPercent: percent, interval, assumedPrevalencePercent: base, band, bandBounds, window } = forecast;
-  const heading = <h2 id="risk-heading">Risk of hemorrhage within 72 hours</h2>;
+  const heading = (
+    <h2 id="risk-heading" tabIndex={-1}>
+      Risk of hemorrhage within 72 hours
+    </h2>
+  );
   if (percent === undefined) {
     return (
       <section className="panel risk" aria-labelledby="risk-heading">
@@ -37,6 +41,10 @@ export function RiskPanel({
       </section>
     );
   }
+  // The number is a share of those it was fitted to, and says so.
+  const patients = forecast.label?.includes('simulated data')
+    ? 'simulated patients'
+    : 'patients of its calibration data';
   return (
     <section className="panel risk" aria-labelledby="risk-heading">
       {heading}
@@ -47,19 +55,21 @@ export function RiskPanel({
       {interval ? (
         <p>
           {interval.levelPercent} % interval {Math.round(interval.lowPercent)} to {Math.round(interval.highPercent)} %
+          <br />
+          <small>It covers the calibration on {patients} only, not the uncertainty for this patient.</small>
         </p>
       ) : (
         <p>No interval is available.</p>
       )}
       <RiskScale percent={percent} interval={interval} base={base} />
       <p className="frequency">
-        About <strong>{Math.round(percent)} of 100</strong> patients with such a scan bleed
-        {base !== undefined && `; over all patients, ${base} of 100 (assumed base rate)`}.
+        Of 100 {patients} with such a scan, about <strong>{Math.round(percent)}</strong> bleed
+        {base !== undefined && `, if ${base} of 100 do overall (assumed base rate)`}.
       </p>
       {time}
       <details>
-        <summary>Show as 100 people</summary>
-        <IconArray percent={percent} />
+        <summary>Show as 100 {patients}</summary>
+        <IconArray percent={percent} patients={patients} />
       </details>
       <details>
         <summary>What the number means</summary>
@@ -88,14 +98,14 @@ function RiskScale({
     interval && `interval ${interval.lowPercent} to ${interval.highPercent} %`,
     base !== undefined && `assumed base rate ${base} %`,
   ];
-  // viewBox in percent: 5 at each side for the labels of the ends.
+  // Across in percent, down in em of its labels: these keep their size on every screen.
   return (
-    <svg className="scale" viewBox="-4 0 108 22" role="img" aria-label={words.filter(Boolean).join(', ')}>
-      <line className="axis" x1="0" x2="100" y1="9" y2="9" />
+    <svg className="scale" role="img" aria-label={words.filter(Boolean).join(', ')}>
+      <line className="axis" x1="0%" x2="100%" y1="2em" y2="2em" />
       {[0, 25, 50, 75, 100].map((tick) => (
         <g key={tick}>
-          <line className="axis" x1={tick} x2={tick} y1="7.5" y2="10.5" />
-          <text x={tick} y="20">
+          <line className="axis" x1={`${tick}%`} x2={`${tick}%`} y1="1.7em" y2="2.3em" />
+          <text x={`${tick}%`} y="3.8em">
             {tick}
           </text>
         </g>
@@ -103,16 +113,16 @@ function RiskScale({
       {interval && (
         <rect
           className="interval"
-          x={interval.lowPercent}
-          y="6"
-          width={Math.max(0.5, interval.highPercent - interval.lowPercent)}
-          height="6"
+          x={`${interval.lowPercent}%`}
+          y="1.4em"
+          width={`${Math.max(0.5, interval.highPercent - interval.lowPercent)}%`}
+          height="1.2em"
         />
       )}
-      {base !== undefined && <path className="base" d={`M${base} 3.5 v11`} />}
-      <circle className="point" cx={percent} cy="9" r="2.6" />
+      {base !== undefined && <line className="base" x1={`${base}%`} x2={`${base}%`} y1="1em" y2="2.9em" />}
+      <circle className="point" cx={`${percent}%`} cy="2em" r="0.5em" />
       {base !== undefined && (
-        <text className="base-text" x={base} y="2.6">
+        <text className="base-text" x={`${base}%`} y="0.8em">
           base
         </text>
       )}
@@ -120,14 +130,14 @@ function RiskScale({
   );
 }
 
-function IconArray({ percent }: { percent: number }): ReactNode {
+function IconArray({ percent, patients }: { percent: number; patients: string }): ReactNode {
   const filled = Math.round(percent);
   return (
     <svg
       className="people"
       viewBox="0 0 100 100"
       role="img"
-      aria-label={`${filled} of 100 people bleed, ${100 - filled} do not`}
+      aria-label={`${filled} of 100 ${patients} bleed, ${100 - filled} do not`}
     >
       {Array.from({ length: 100 }, (_, at) => (
         <circle
@@ -142,9 +152,9 @@ function IconArray({ percent }: { percent: number }): ReactNode {
   );
 }
 
-/** "62 %"; below 1 and above 99 with what is stated, so that a small risk is never none. */
+/** "62 %" that no line breaks; below 1 and above 99 with what is stated, so that a small risk is never none. */
 export function percentText(percent: number): string {
-  if (percent > 0 && percent < 1) return '< 1 %';
-  if (percent > 99 && percent < 100) return '> 99 %';
-  return `${Math.round(percent)} %`;
+  if (percent > 0 && percent < 1) return '<\u00a01\u00a0%';
+  if (percent > 99 && percent < 100) return '>\u00a099\u00a0%';
+  return `${Math.round(percent)}\u00a0%`;
 }

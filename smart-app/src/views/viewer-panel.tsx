@@ -42,7 +42,7 @@ export function ViewerPanel({ session, forecast, details, counts }: Props): Reac
         <Guard>
           <Suspense fallback={<p className="viewer-note">Loading both CTs …</p>}>
             <Viewer
-              key={forecast.reference}
+              key={[forecast.reference, studyReference, details.image.binaryReference].join(' ')}
               session={session}
               studyReference={studyReference}
               forecastReference={forecast.reference}

@@ -69,11 +69,11 @@ export async function openApp(
   patient: string,
   options: BrowserContextOptions & LaunchOptions & { readonly context?: BrowserContext } = {},
 ): Promise<AppPage> {
-  const { appContext, fhir, ...contextOptions } = options;
+  const { appContext, fhir, token, ...contextOptions } = options;
   const app = await newAppPage(browser, contextOptions);
   if (fhir === HOSPITAL) await openHospital(app.context, service);
   await app.page.addInitScript(
-    `sessionStorage.setItem('${patient}-state', ${JSON.stringify(JSON.stringify(launchedState(service, patient, { appContext, fhir })))})`,
+    `sessionStorage.setItem('${patient}-state', ${JSON.stringify(JSON.stringify(launchedState(service, patient, { appContext, fhir, token })))})`,
   );
   await app.page.goto(`${service.url}/app/index.html?state=${patient}-state`);
   return app;
@@ -120,6 +120,8 @@ async function newAppPage(
 interface LaunchOptions {
   readonly appContext?: object;
   readonly fhir?: string;
+  /** What the EHR's authorization server answered; without it the app reads as this machine. */
+  readonly token?: object;
 }
 
 async function openHospital(context: BrowserContext, service: ServiceProcess): Promise<void> {
@@ -136,7 +138,7 @@ async function openHospital(context: BrowserContext, service: ServiceProcess): P
 export function launchedState(
   service: ServiceProcess,
   patient: string,
-  { appContext, fhir = '/sandbox/fhir' }: LaunchOptions = {},
+  { appContext, fhir = '/sandbox/fhir', token }: LaunchOptions = {},
 ): object {
   return {
     key: `${patient}-state`,
@@ -144,7 +146,7 @@ export function launchedState(
     serverUrl: `${service.url}${fhir}`,
     redirectUri: `${service.url}/app/index.html`,
     completeInTarget: true,
-    tokenResponse: { patient, ...(appContext && { appContext: JSON.stringify(appContext) }) },
+    tokenResponse: { ...token, patient, ...(appContext && { appContext: JSON.stringify(appContext) }) },
   };
 }
 
