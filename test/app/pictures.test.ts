@@ -67,16 +67,14 @@ describeWith('Chromium', 'The pictures of the front page', () => {
     writeFileSync(join(folder, 'comparison.png'), picture);
   });
 
-  it('show the sandbox EHR with a card at an anticoagulant’s signature, whose link opens the app on its forecast', async () => {
-    const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+  it('show the sandbox EHR with a card, and the app that a card at an anticoagulant’s signature opened on its forecast', async () => {
+    const page = await browser.newPage({ viewport: { width: 1500, height: 950 } });
     await page.goto(service.url);
     await page.getByRole('button', { name: /Lindqvist/ }).click();
     await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
     await page.getByRole('button', { name: 'Sign' }).click();
     const order = page.locator('section', { has: page.getByRole('heading', { name: 'New order' }) });
     await order.locator('article').waitFor();
-    await page.evaluate('scrollTo(0, 0)');
-    await take(page, 'sandbox-ehr.png');
     await order
       .locator('article')
       .getByRole('button', { name: /hemocast/i })
@@ -85,6 +83,10 @@ describeWith('Chromium', 'The pictures of the front page', () => {
     const app = page.frameLocator('iframe[title="hemocast"]');
     await app.getByText('LINDQVIST-SIM, Maja').waitFor({ timeout: 30_000 });
     await app.getByTestId('risk').getByText('high risk').waitFor();
+    await app.locator('.generated canvas').first().waitFor();
+    await page.waitForLoadState('networkidle');
+    await page.evaluate('scrollTo(0, 0)');
+    await take(page, 'sandbox-ehr.png');
     await page.close();
   });
 });

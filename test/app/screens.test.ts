@@ -407,7 +407,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(await card.innerText()).not.toMatch(/\*\*|\|/);
     expect(await card.getByRole('img').count()).toBe(0);
     await card.getByText('[Picture: Decision curve]').waitFor();
-    expect(await inspect(page, 'model-card')).toEqual([]);
+    expect(await inspect(page, 'model-card', page.getByText('Model card', { exact: true }))).toEqual([]);
     await context.route('**/sandbox/fhir/Device/**', async (route) => {
       const answer = await route.fetch();
       const device = (await answer.json()) as { identifier: { value: string }[] };
@@ -427,6 +427,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await putResource(service, newer);
     const { page, close } = await openApp(browser, service, 'lindqvist-maja');
     await page.getByText('A newer CT is in the chart').waitFor();
+    await viewerReady(page);
     expect(await inspect(page, 'newer-study')).toEqual([]);
     await close();
   });

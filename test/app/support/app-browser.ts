@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { appIsStale } from '../../../scripts/smart-app.mjs';
 import { onPath, repositoryRoot } from '../../support/paths.ts';
 import { ServiceProcess } from '../../support/service-process.ts';
@@ -172,12 +172,13 @@ export async function settled(page: Page): Promise<void> {
 }
 
 /** The violations of a state; with HEMOCAST_PICTURES=1 its picture replaces that of docs/images/states. */
-export async function inspect(page: Page, state: string): Promise<readonly string[]> {
+export async function inspect(page: Page, state: string, shown?: Locator): Promise<readonly string[]> {
   if (process.env.HEMOCAST_PICTURES === '1') {
     const folder = join(repositoryRoot, 'docs/images/states');
     mkdirSync(folder, { recursive: true });
     const size = page.viewportSize()!;
     await page.setViewportSize({ width: 1000, height: 640 });
+    await shown?.scrollIntoViewIfNeeded();
     await settled(page);
     await page.screenshot({ path: join(folder, `${state}.png`) });
     await page.setViewportSize(size);
