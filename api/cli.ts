@@ -97,7 +97,11 @@ async function ask(url: URL, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, { ...init, redirect: 'error' });
   } catch (error) {
-    throw new Error(`No service answers at ${url.origin}: start it, or name where it is with --url.`, { cause: error });
+    const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
+    const why = cause?.code ?? cause?.message ?? message;
+    throw new Error(`No service answers at ${url.origin} (${why}): start it, or name where it is with --url.`, {
+      cause: error,
+    });
   }
 }
 

@@ -28,27 +28,30 @@ export async function assessAtStart(parts: RequestParts, log: Logger): Promise<v
     try {
       const reference = parseStudyReference(`ImagingStudy/${id}`);
       const { assessment } = await requestAssessment(reference, 'automatic', parts, AbortSignal.timeout(30_000));
-      await untilEnded(assessment, parts.records);
+      if (!(await untilEnded(assessment, parts.records))) {
+        log.info('a sandbox patient is still being assessed', { system: 'sandbox', assessmentId: assessment.id });
+      }
     } catch (error) {
       log.warn('a sandbox patient could not be assessed at start', { system: 'sandbox' }, error);
     }
   }
 }
 
-/** What is not ready by then is made while the service runs. */
-const LONGEST_START_MS = 60_000;
+/** Of each patient; what is not ready by then is made while the service runs. */
+const LONGEST_WAIT_MS = 60_000;
 
-function untilEnded(assessment: Assessment, records: AssessmentRecords): Promise<void> {
+/** False where it has not ended in time. */
+function untilEnded(assessment: Assessment, records: AssessmentRecords): Promise<boolean> {
   return new Promise((resolvePromise, reject) => {
-    const deadline = setTimeout(() => finish(resolvePromise), LONGEST_START_MS);
+    const deadline = setTimeout(() => finish(false), LONGEST_WAIT_MS);
     const look = (state: Assessment | null): void => {
-      if (state === null || !['created', 'active'].includes(state.status)) finish(resolvePromise);
+      if (state === null || !['created', 'active'].includes(state.status)) finish(true);
     };
     const stop = records.watch(assessment.id, look);
-    const finish = (settle: () => void): void => {
+    const finish = (inTime: boolean): void => {
       clearTimeout(deadline);
       stop();
-      settle();
+      resolvePromise(inTime);
     };
     records.get(assessment.id).then(look, reject);
   });

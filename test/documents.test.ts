@@ -38,7 +38,7 @@ describe('A document', () => {
 
 describe('docs/integrate.md', () => {
   it('begins with settings that the README lists', () => {
-    const [, block] = /```sh\n(PUBLIC_URL[^`]*)```/.exec(read('docs/integrate.md'))!;
+    const [, block] = /```sh\n(# Where browsers[^`]*)```/.exec(read('docs/integrate.md'))!;
     const names = [...block.matchAll(/^([A-Z_]+)=/gm)].map((match) => match[1]);
     expect(names.length).toBeGreaterThan(8);
     const listed = [...read('README.md').matchAll(/^\| (`[A-Z_`, ]+) \|/gm)].map((match) => match[1]).join();

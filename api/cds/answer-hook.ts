@@ -7,14 +7,14 @@ import { parseStudyReference } from '../assessment/assessment.ts';
 import { HemocastError } from '../errors.ts';
 import type { Card } from './card.ts';
 import { toCard } from './cards.ts';
-import { newestFirst, readChartForecasts, readChartObservations } from './chart-forecasts.ts';
+import { isCurrent, newestFirst, readChartForecasts, readChartObservations } from './chart-forecasts.ts';
 import { toForecast } from './forecast.ts';
 import type { Forecast } from './forecast.ts';
 import { hasLostItsGround } from './ground.ts';
 import type { Ground } from './ground.ts';
 import type { HookCall } from './hook-call.ts';
 import { findOrder } from './orders.ts';
-import { choosePatientState } from './patient-state.ts';
+import { choosePatientState, isTooOld } from './patient-state.ts';
 import type { BeginFault, Evidence, PatientState } from './patient-state.ts';
 import { readPrefetch } from './prefetch.ts';
 import { isPatient } from './reference.ts';
@@ -149,6 +149,13 @@ function groundOf(
   };
 }
 
+/** False where the prefetch already says that the chart holds it no more, or no longer as a result. */
+function mayStand({ reference }: Forecast, prefetch: HookCall['prefetch']): boolean {
+  const { state, resources } = readPrefetch(prefetch, 'riskAssessments', 'RiskAssessment');
+  if (state === 'missing' || state === 'partial' || !reference.startsWith('RiskAssessment/')) return true;
+  return resources.some(({ id, status }) => `RiskAssessment/${id}` === reference && isCurrent(status));
+}
+
 async function gatherEvidence(
   { patientId, prefetch }: HookCall,
   isOwnEhr: boolean,
@@ -184,13 +191,15 @@ async function gatherEvidence(
   const result = assessments.find(({ status }) => status === 'completed');
   const isUnderWay = newest !== undefined && result === undefined && ['created', 'active'].includes(newest.status);
   const isNew = newest === undefined;
-  const likely = result === undefined ? null : toForecast(result);
+  const now = parts.now();
+  const likely = result === undefined || isTooOld(result, { ...parts, now }) ? null : toForecast(result);
   const [riskAssessments, studies, procedures] = await Promise.all([
     read('riskAssessments', 'RiskAssessment', {}, !isUnderWay),
     read('imagingStudies', 'ImagingStudy', { modality: 'CT' }, isNew),
     read('procedures', 'Procedure', { status: 'completed' }, isNew),
     // What the likely card rests on is asked for with the rest, not after it. (Of a merged record one search is in vain.)
     likely !== null &&
+      mayStand(likely, prefetch) &&
       isShown(likely) &&
       hasLostItsGround(groundOf(likely, { assessments, chart: null }), { patientId, prefetch, search }),
   ]);
@@ -201,7 +210,6 @@ async function gatherEvidence(
   // Where every result is an Observation, it is not RiskAssessments that tell whether they stand.
   const filed =
     riskAssessments ?? (degraded.length > 0 && !holdsRiskAssessments ? { resources: [], isWhole: true } : undefined);
-  const now = parts.now();
   const ofPatient = (reference: string | undefined): boolean => isPatient(reference, patientId);
   const eligible =
     studies && procedures

@@ -130,6 +130,12 @@ const WORDS: { readonly [K in Shown['kind']]: (state: Extract<Shown, { kind: K }
   }),
 };
 
+/** "about 62" of 100; a small share is never none and a large one never all. */
+function count(percent: number): string {
+  if (percent > 0 && percent < 1) return 'fewer than 1';
+  return percent > 99 && percent < 100 ? 'more than 99' : `about ${Math.round(percent)}`;
+}
+
 /** The base rate beside the number, in natural frequencies. */
 function frequency({ probability, assumedPrevalence, label }: Forecast, disclaimer: string): string {
   const patients = (label ?? disclaimer).includes('simulated data')
@@ -139,7 +145,7 @@ function frequency({ probability, assumedPrevalence, label }: Forecast, disclaim
     assumedPrevalence === null
       ? ''
       : `, if ${Math.round(assumedPrevalence * 100)} of 100 do overall (assumed base rate)`;
-  return `Of 100 ${patients} with such a scan, about ${Math.round(probability * 100)} bleed${base}.`;
+  return `Of 100 ${patients} with such a scan, ${count(probability * 100)} bleed${base}.`;
 }
 
 function facts(forecast: Forecast, windowEnd: string | null): string[] {

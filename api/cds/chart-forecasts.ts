@@ -28,6 +28,11 @@ export interface ChartForecast {
   readonly forecast: Forecast | null;
 }
 
+/** Whether what has this status may be shown as a result. */
+export function isCurrent(status: string): boolean {
+  return CURRENT.has(status);
+}
+
 /** Newest first. Resources of others, or about another patient, are left out. */
 export function readChartForecasts(found: readonly RiskAssessment[], patientId: string): readonly ChartForecast[] {
   return found

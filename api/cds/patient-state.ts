@@ -94,6 +94,10 @@ function studyOf({ study }: Assessment): string {
   return `ImagingStudy/${study.id}`;
 }
 
-function isTooOld({ createdAt }: Assessment, { windowEnds, now }: Evidence): boolean {
+/** Whether neither its CT nor its forecast can be about a time to come. */
+export function isTooOld(
+  { createdAt }: Assessment,
+  { windowEnds, now }: Pick<Evidence, 'windowEnds' | 'now'>,
+): boolean {
   return windowEnds && Date.parse(createdAt) < now.getTime() - LONGEST_WINDOW_MS;
 }

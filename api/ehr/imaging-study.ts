@@ -26,11 +26,13 @@ export async function readStudy(
   admit?: Admit,
 ): Promise<StudyRecord> {
   const study = await readImagingStudy(reference, connection, signal);
-  if (admit) admit((await readSubject(subjectId(study, connection.baseUrl), connection, signal)).patientReference);
+  const readIts = (): ReturnType<typeof readSubject> =>
+    readSubject(subjectId(study, connection.baseUrl), connection, signal);
+  const admitted = admit && (await readIts());
+  if (admitted) admit!(admitted.patientReference);
   assertStands(study);
   const studyInstanceUid = studyInstanceUidOf(study);
-  const patientId = subjectId(study, connection.baseUrl);
-  const subject = await readSubject(patientId, connection, signal);
+  const subject = admitted ?? (await readIts());
   const [dicomwebAddresses, procedures] = await Promise.all([
     readDicomwebAddresses(study, connection, signal),
     readProcedures([subject.patientReference, ...(subject.mergedPatientReferences ?? [])], connection, signal),

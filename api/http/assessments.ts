@@ -10,7 +10,7 @@ import type { paths } from '../generated/openapi.d.ts';
 import type { Services } from './app.ts';
 import { toAssessmentJson } from './assessment-json.ts';
 import { callerOf } from './authenticate.ts';
-import { boundTo, maySee, searchedPatient } from './permit.ts';
+import { boundTo, maySee, noSuchStudy, searchedPatient } from './permit.ts';
 
 type CreateBody = paths['/v1/assessments']['post']['requestBody']['content']['application/json'];
 type ListQuery = NonNullable<paths['/v1/assessments']['get']['parameters']['query']>;
@@ -36,6 +36,8 @@ export function assessmentRoutes(services: Services): Router {
     const { assessment, begun } = await inTime(response, (signal) =>
       requestAssessment(reference, force ? 'forced' : 'asked', parts, signal),
     );
+    // One that waits for images keeps the patient under whom its study was filed when it began.
+    if (!maySee(callerOf(response), assessment.patientReference)) throw noSuchStudy();
     response
       .status(begun ? 202 : 200)
       .location(`/v1/assessments/${assessment.id}`)

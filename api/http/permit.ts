@@ -8,7 +8,7 @@ import { ForbiddenError } from '../authorization/caller.ts';
 import { covers } from '../authorization/scopes.ts';
 import type { Level, Permission } from '../authorization/scopes.ts';
 import type { Admit, StudyRecord, StudyReference } from '../assessment/ports.ts';
-import { InvalidRequestError, NotFoundError } from '../errors.ts';
+import { InvalidRequestError, NotFoundError, UpstreamError } from '../errors.ts';
 import { callerOf } from './authenticate.ts';
 
 type Needed = `${string}.${Permission}`;
@@ -104,12 +104,13 @@ export function boundTo<T extends { readonly study: Pick<StudyRecord, 'patientRe
       admit(plan.study.patientReference);
       return plan;
     } catch (error) {
-      throw !isAdmitted && error instanceof InvalidRequestError ? noSuchStudy() : error;
+      const isAboutStudy = error instanceof InvalidRequestError || error instanceof UpstreamError;
+      throw !isAdmitted && isAboutStudy ? noSuchStudy() : error;
     }
   };
 }
 
-function noSuchStudy(): NotFoundError {
+export function noSuchStudy(): NotFoundError {
   return new NotFoundError('study-not-found', 'The EHR has no such ImagingStudy; check the id and the EHR in use.');
 }
 

@@ -14,6 +14,7 @@ import {
   startApp,
   stateOf,
   stopApp,
+  viewerReady,
   violations,
 } from './support/app-browser.ts';
 
@@ -194,6 +195,8 @@ describeWith('Chromium', 'The app over time', () => {
     await stateOf(page, 'current');
     await page.getByRole('heading', { name: 'under way' }).waitFor({ state: 'detached' });
     expect(await focused()).toBe('Risk of hemorrhage within 72 hours');
+    await viewerReady(page);
+    expect(await page.getByRole('status').count()).toBe(1); // nothing else speaks, the viewer neither
     const result = (await page.locator('[data-testid="risk"]').innerText()).replace(/%\s*/, '%, ');
 
     const [first] = await forecastsOf(service, 'tanaka-hiro');

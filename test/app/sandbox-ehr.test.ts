@@ -171,12 +171,16 @@ describeWith('Chromium', 'The sandbox EHR', () => {
   it('takes a card away when what its forecast rests on is entered in error, and marks the entry and the forecast', async () => {
     await page.getByRole('button', { name: /Novak/ }).click();
     await cardOf('Novak-Sim').first().waitFor();
-    await page.getByRole('button', { name: /^Enter in error: .*thrombectomy/i }).click();
+    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
+    await page.getByRole('button', { name: 'Sign' }).click();
+    await cardOf('New order').first().waitFor();
+    await page.getByRole('button', { name: /^Mark as entered in error: .*thrombectomy/i }).click();
     await page.getByText(/thrombectomy.* \(entered-in-error\)$/i).waitFor();
     await cardOf('Novak-Sim').first().waitFor({ state: 'detached' });
+    await cardOf('New order').first().waitFor({ state: 'detached' });
     await page.getByText(/RiskAssessment: .*, withdrawn$/).waitFor({ timeout: 20_000 });
     await page.getByRole('button', { name: /^Restore: .*thrombectomy/i }).click();
-    await page.getByRole('button', { name: /^Enter in error: .*thrombectomy/i }).waitFor();
+    await page.getByRole('button', { name: /^Mark as entered in error: .*thrombectomy/i }).waitFor();
     await page.getByRole('button', { name: /Lindqvist/ }).click();
   }, 60_000);
 

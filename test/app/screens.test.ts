@@ -253,6 +253,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     );
     expect(text).toContain('Whether there is an assessment is not known');
     expect(text).not.toContain('No assessment yet');
+    expect(await page.getByRole('status').innerText()).toBe('Whether there is another assessment is not known');
     expect(await inspect(page, 'list-unread')).toEqual([]);
     await close();
   });
@@ -326,6 +327,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('main').innerText()).toContain('This assessment has been replaced');
     await page.getByText('Measured for the assessment that has been replaced.').waitFor();
+    await page.locator('.viewer').getByText('Of the assessment that has been replaced.').waitFor();
     await viewerReady(page);
     expect(await inspect(page, 'superseded')).toEqual([]);
     await page.getByRole('button', { name: 'Show the current assessment' }).click();

@@ -142,7 +142,10 @@ describe('A card', () => {
   });
 
   it('never rounds a small risk to none or a large one to certainty', () => {
-    const summary = (probability: number) => cardOf(result({ probability }), 'patient-view')!.summary;
+    const card = (probability: number) => cardOf(result({ probability }), 'patient-view')!;
+    const summary = (probability: number) => card(probability).summary;
+    expect(card(0.001).detail).toContain(', fewer than 1 bleed');
+    expect(card(0.999).detail).toContain(', more than 99 bleed');
     expect([summary(0.001), summary(0.999)]).toEqual([
       expect.stringContaining(': below 1 % ('),
       expect.stringContaining(': above 99 % ('),

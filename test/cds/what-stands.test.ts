@@ -355,6 +355,10 @@ describe('What the client sent along', () => {
     expect(await asked(() => view('ada'))).toEqual(['RiskAssessment']);
     await hospital.operation.set('running', null);
     expect(await asked(() => sign('ada', {}, PARACETAMOL))).toEqual([]);
+    const old = new Date(Date.parse(assessed.createdAt) + 7 * 24 * 3_600_000).toISOString();
+    expect(await asked(() => view('ada', {}, doorAt(old)))).toEqual(['RiskAssessment']);
+    const cancelled = { riskAssessments: searchset([filedFor(assessed, { status: 'cancelled' })]) };
+    expect(await asked(() => view('ada', { prefetch: cancelled }))).toEqual([]);
   });
 
   it('asks with the token that was lent, for this patient only, and not for longer than the deadline', async () => {

@@ -15,7 +15,8 @@ JPEG Lossless SV1). No picture, name or number here belongs to a real patient. T
     {command}
 
 with the label maps for `--anatomy` as models/training/docs/simulator.md says, and `api/sandbox/patients` for `--out`. The
-same seed and the same version of the simulator give the same pixels and the same UIDs.
+same seed and the same version of the simulator give the same pixels and the same UIDs; the first eight were drawn by that of commit
+32f49f3, `marino-lucia` (`--only marino-lucia`) by that of commit 161801f.
 
 | folder | patient | what the CT shows | outcome the simulator drew | true probability |
 | --- | --- | --- | --- | --- |

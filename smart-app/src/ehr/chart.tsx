@@ -26,23 +26,20 @@ export async function readChart(patientId: string): Promise<ChartContent> {
 interface ChartProps {
   readonly patient: Patient;
   readonly onLaunch: (appContext?: string) => void;
+  /** An entry was marked or restored. */
+  readonly onEdited: () => void;
   /** Raised when something was written into the chart. */
   readonly revision: number;
 }
 
 /** One patient: what happened, in order of time, and what decision support says when the chart is opened. */
-export function Chart({ patient, onLaunch, revision }: ChartProps) {
+export function Chart({ patient, onLaunch, onEdited, revision }: ChartProps) {
   const [content, setContent] = useState<ChartContent>();
   const [cards, setCards] = useState<readonly ShownCard[]>([]);
   const [unanswered, setUnanswered] = useState(false);
-  const [edits, setEdits] = useState(0);
   const [fault, setFault] = useState('');
   const id = patient.id ?? '';
 
-  useEffect(() => {
-    setContent(undefined);
-    setCards([]);
-  }, [id]);
   useEffect(() => {
     let current = true;
     const read = (): void =>
@@ -56,7 +53,7 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
       current = false;
       clearInterval(timer);
     };
-  }, [id, revision, edits]);
+  }, [id, revision]);
   // A chart whose forecasts or their grounds have changed is looked at anew.
   const standing = content === undefined ? undefined : standingOf(content);
   useEffect(() => {
@@ -72,11 +69,10 @@ export function Chart({ patient, onLaunch, revision }: ChartProps) {
       current = false;
     };
   }, [id, standing]);
-  const edit = (resource: ImagingStudy | Procedure): void =>
-    void enterInError(resource).then(
-      () => setEdits((value) => value + 1),
-      (error: Error) => setFault(error.message),
-    );
+  const edit = (resource: ImagingStudy | Procedure): void => {
+    setFault('');
+    enterInError(resource).then(onEdited, (error: Error) => setFault(error.message));
+  };
 
   const events = content === undefined ? [] : timeline(content);
   return (
@@ -178,7 +174,7 @@ function unlessStanding(resource: ImagingStudy | Procedure): string {
 }
 
 function editName(resource: ImagingStudy | Procedure): string {
-  return stands(resource) ? 'Enter in error' : 'Restore';
+  return stands(resource) ? 'Mark as entered in error' : 'Restore';
 }
 
 /** Or restores what was; then tells hemocast to look, as an EHR's Subscription does. */

@@ -5,8 +5,14 @@ import { fireHook } from './cds.ts';
 import type { ShownCard } from './cds.ts';
 import { CATALOG, toOrder } from './orders.ts';
 
+interface OrderEntryProps extends Pick<CardsProps, 'onOpenApp'> {
+  readonly patientId: string;
+  /** Raised when something was written into the chart: what a card said before that no longer counts. */
+  readonly revision: number;
+}
+
 /** Order entry: choosing fires order-select, signing fires order-sign. Nothing is ordered for anyone. */
-export function OrderEntry({ patientId, onOpenApp }: { readonly patientId: string } & Pick<CardsProps, 'onOpenApp'>) {
+export function OrderEntry({ patientId, revision, onOpenApp }: OrderEntryProps) {
   const [chosen, setChosen] = useState<number>();
   const [cards, setCards] = useState<readonly ShownCard[]>([]);
   const [said, setSaid] = useState('Choose an order: the decision support is asked while you choose.');
@@ -18,7 +24,7 @@ export function OrderEntry({ patientId, onOpenApp }: { readonly patientId: strin
     setChosen(undefined);
     setCards([]);
     setSaid('Choose an order: the decision support is asked while you choose.');
-  }, [patientId]);
+  }, [patientId, revision]);
 
   const fire = async (hook: 'order-select' | 'order-sign', index: number): Promise<void> => {
     const question = (asked.current += 1);

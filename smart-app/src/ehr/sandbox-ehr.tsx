@@ -16,10 +16,12 @@ export function SandboxEhr() {
   const [chosen, setChosen] = useState<string>();
   const [app, setApp] = useState<string>();
   const [message, setMessage] = useState('');
+  const [unread, setUnread] = useState('');
   const [switched, setSwitch] = useState('');
   const [revision, setRevision] = useState(0);
   /** Counts what was opened, charts and launches: the answer to an earlier launch is about another patient, or late. */
   const opened = useRef(0);
+  const [turns, setTurns] = useState(0);
 
   const refresh = useCallback(async () => {
     const [found, forecasts, operation] = await Promise.all([
@@ -33,7 +35,11 @@ export function SandboxEhr() {
     setChosen((current) => current ?? found[0]?.id);
   }, []);
   useEffect(() => {
-    const read = (): void => void refresh().catch((error: Error) => setMessage(error.message));
+    const read = (): void =>
+      void refresh().then(
+        () => setUnread(''),
+        (error: Error) => setUnread(error.message),
+      );
     read();
     const timer = setInterval(read, 5_000);
     return () => clearInterval(timer);
@@ -41,6 +47,7 @@ export function SandboxEhr() {
 
   const open = (id: string): void => {
     opened.current += 1;
+    setTurns(opened.current);
     setChosen(id);
     setApp(undefined);
   };
@@ -52,11 +59,11 @@ export function SandboxEhr() {
       (error: Error) => turn === opened.current && setMessage(error.message),
     );
   };
+  const patient = patients.find(({ id }) => id === chosen);
   // On a narrow screen chart and app are below what was pressed.
   useEffect(() => {
-    if (opened.current > 0) bringIntoView(document.getElementById(app === undefined ? 'chart' : 'app'));
-  }, [chosen, app]);
-  const patient = patients.find(({ id }) => id === chosen);
+    if (turns > 0) bringIntoView(document.getElementById(app === undefined ? 'chart' : 'app'));
+  }, [turns, patient?.id, app]);
   return (
     <>
       <header>
@@ -69,11 +76,11 @@ export function SandboxEhr() {
           <li>Choose a patient and read the chart.</li>
           <li>Open hemocast from it.</li>
           <li>Write an order: enoxaparin, say.</li>
-          <li>Enter the CT or the thrombectomy in error: its forecast is withdrawn.</li>
+          <li>Mark the CT or the thrombectomy as entered in error: its forecast is withdrawn.</li>
           <li>Upload a head CT of your own.</li>
         </ol>
         <p role="status" className="message">
-          {message || switched}
+          {[message, unread, switched].filter(Boolean).join(' ')}
         </p>
       </header>
       <div className="columns">
@@ -100,11 +107,17 @@ export function SandboxEhr() {
         {patient !== undefined && (
           <main>
             <Chart
+              key={patient.id}
               patient={patient}
+              onEdited={() => setRevision((value) => value + 1)}
               revision={revision}
               onLaunch={(appContext) => launch(patient.id ?? '', appContext)}
             />
-            <OrderEntry patientId={patient.id ?? ''} onOpenApp={(appContext) => launch(patient.id ?? '', appContext)} />
+            <OrderEntry
+              patientId={patient.id ?? ''}
+              revision={revision}
+              onOpenApp={(appContext) => launch(patient.id ?? '', appContext)}
+            />
           </main>
         )}
         {app !== undefined && (

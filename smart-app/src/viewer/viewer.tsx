@@ -1,5 +1,5 @@
 /** Initial CT left, generated follow-up CT right, never the reverse and never one without the other. */
-import { useEffect, useReducer, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'react';
 import type { KeyboardEvent, ReactNode } from 'react';
 import type { GeneratedImage } from '../chart/provenance.ts';
 import type { Session } from '../session/launched.ts';
@@ -72,6 +72,8 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
   const [attentionMap, setAttentionMap] = useState<AttentionMap | string>();
   const [ruler, setRuler] = useState<Ruler>();
   const [panes, setPanes] = useState<Panes>();
+  const root = useRef<HTMLDivElement>(null);
+  const hadFocus = useRef(false);
   const latest = useRef(view);
   latest.current = view;
 
@@ -91,6 +93,11 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
       ends.forEach((end) => end());
     };
   }, [pair]);
+
+  // A button that goes with what it belonged to leaves the keys to the viewer.
+  useLayoutEffect(() => {
+    if (hadFocus.current && document.activeElement === document.body) root.current!.focus({ preventScroll: true });
+  });
 
   const readPointer = (): void => {
     const at = pointer.current;
@@ -194,6 +201,9 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
   return (
     <div
       className="viewer-tools"
+      ref={root}
+      onFocus={() => (hadFocus.current = true)}
+      onBlur={({ relatedTarget }) => (hadFocus.current = root.current!.contains(relatedTarget))}
       role="group"
       aria-label="Initial CT and AI-generated follow-up CT, side by side. The right side of the patient is on the left."
       tabIndex={0}
@@ -230,9 +240,9 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
           aria-valuetext={`${view.slice + 1} of ${slices}, from below`}
           onChange={(event) => dispatch({ kind: 'slice', to: Number(event.target.value) - 1 })}
         />
-        <output htmlFor="slice">
+        <span className="slice-text" aria-hidden="true">
           {view.slice + 1}/{slices}
-        </output>
+        </span>
         <span className="window-text">
           W {view.width} C {view.center} HU
         </span>

@@ -28,13 +28,23 @@ const WORK: Readonly<Partial<Record<Work['kind'], string>>> = {
   silent: 'The service does not answer',
 };
 
-export function headlineOf(
-  chosen: ChosenForecast,
-  work: Work | undefined,
-  filed: Filed | undefined,
-  newer: Study | undefined,
-): string {
-  const words = [forecastWords(chosen), newer && 'Newer CT in the chart', workWords(chosen, work, filed)];
+export interface Told {
+  readonly chosen: ChosenForecast;
+  readonly work: Work | undefined;
+  readonly filed: Filed | undefined;
+  readonly newer: Study | undefined;
+  /** Whether every list that may hold forecasts was read, and that of the CTs. */
+  readonly isWhole: boolean;
+  readonly areStudiesRead: boolean;
+}
+
+export function headlineOf({ chosen, work, filed, newer, isWhole, areStudiesRead }: Told): string {
+  const words = [
+    forecastWords(chosen),
+    newer && 'Newer CT in the chart',
+    areStudiesRead ? undefined : 'The CT studies could not be read',
+    isWhole ? workWords(chosen, work, filed) : 'Whether there is another assessment is not known',
+  ];
   return words.filter(Boolean).join('. ');
 }
 

@@ -145,6 +145,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
       setAsking({ pending: false, problem: wordsOf(error) });
     }
     const found = await readWork(session, study);
+    if (found.kind === 'unknown') await readScreen(); // the session may have ended
     setWork(found);
   };
 
@@ -193,7 +194,18 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   return (
     <>
       <Banner patient={screen?.patient} study={study} label={forecast?.label ?? session.config.disclaimer} />
-      <Announcement>{chosen === undefined ? '' : headlineOf(chosen, work, filed, newer)}</Announcement>
+      <Announcement>
+        {chosen === undefined
+          ? ''
+          : headlineOf({
+              chosen,
+              work,
+              filed,
+              newer,
+              isWhole: screen?.problem === undefined,
+              areStudiesRead: list.problem === undefined,
+            })}
+      </Announcement>
       <main
         aria-label="Forecast of hemorrhage"
         aria-busy={screen === undefined}
@@ -218,7 +230,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           </p>
         )}
         {chosen !== undefined && <StandingNotice chosen={chosen} withdrawnAt={current?.withdrawnAt} onOpen={open} />}
-        {restsOnCt && failure?.isOver !== true && <NewerStudyNotice forecast={forecast} list={list} />}
+        {restsOnCt && failure?.isOver !== true && <NewerStudyNotice newer={newer} problem={list.problem} />}
         {screen !== undefined && chosen !== undefined && failure?.isOver !== true && (
           <WorkNotice
             work={work}
@@ -243,6 +255,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
                 session={session}
                 forecast={forecast}
                 details={current}
+                standing={standing}
                 counts={standing === 'current' && AS_WRITTEN.has(forecast.status)}
               />
             ) : (

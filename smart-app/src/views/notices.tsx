@@ -3,7 +3,6 @@ import { useState } from 'react';
 import type { ReactNode } from 'react';
 import { dateTimeText } from '../chart/fhir-text.ts';
 import type { ChosenForecast, Forecast, Standing } from '../chart/forecast.ts';
-import { newerThan } from '../chart/studies.ts';
 import type { Study, StudyList } from '../chart/studies.ts';
 import { nextStep, stageText, usualText } from '../chart/work.ts';
 import type { Filed, Work } from '../chart/work.ts';
@@ -292,13 +291,12 @@ export function StandingNotice({
 
 /** Whether the forecast rests on the newest CT, where it does not or that is not known. */
 export function NewerStudyNotice({
-  forecast,
-  list,
+  newer,
+  problem,
 }: {
-  readonly forecast: Forecast;
-  readonly list: StudyList;
+  readonly newer: Study | undefined;
+  readonly problem: string | undefined;
 }): ReactNode {
-  const newer = newerThan(list.studies ?? [], forecast.studyReference);
   if (newer !== undefined) {
     return (
       <p className="panel notice warning">
@@ -306,10 +304,10 @@ export function NewerStudyNotice({
       </p>
     );
   }
-  if (list.problem === undefined) return null;
+  if (problem === undefined) return null;
   return (
     <p className="panel notice warning">
-      The CT studies could not be read: whether a newer CT is in the chart is not known. {list.problem}
+      The CT studies could not be read: whether a newer CT is in the chart is not known. {problem}
     </p>
   );
 }

@@ -6,6 +6,7 @@ import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
 import { readModelCard } from '../chart/read-chart.ts';
 import type { Details } from '../chart/read-chart.ts';
 import type { Session } from '../session/launched.ts';
+import { Guard } from './guard.tsx';
 import { percentText } from './risk-panel.tsx';
 
 /** Fetched when a card is opened; the card stays plain text where that fails. */
@@ -59,9 +60,11 @@ function ModelCard({ session, details }: { session: Session; details: Details })
         {text === undefined ? (
           <p>Reading the model card …</p>
         ) : (
-          <Suspense fallback={<p>Reading the model card …</p>}>
-            <CardText markdown={text} />
-          </Suspense>
+          <Guard fallback={<PlainText markdown={text} />}>
+            <Suspense fallback={<p>Reading the model card …</p>}>
+              <CardText markdown={text} />
+            </Suspense>
+          </Guard>
         )}
       </div>
     </details>

@@ -63,7 +63,7 @@ export function RiskPanel({
       )}
       <RiskScale percent={percent} interval={interval} base={base} />
       <p className="frequency">
-        Of 100 {patients} with such a scan, about <strong>{Math.round(percent)}</strong> bleed
+        Of 100 {patients} with such a scan, <strong>{countText(percent)}</strong> bleed
         {base !== undefined && `, if ${base} of 100 do overall (assumed base rate)`}.
       </p>
       {time}
@@ -137,7 +137,7 @@ function IconArray({ percent, patients }: { percent: number; patients: string })
       className="people"
       viewBox="0 0 100 100"
       role="img"
-      aria-label={`${filled} of 100 ${patients} bleed, ${100 - filled} do not`}
+      aria-label={`Of 100 ${patients}, ${countText(percent)} bleed`}
     >
       {Array.from({ length: 100 }, (_, at) => (
         <circle
@@ -150,6 +150,13 @@ function IconArray({ percent, patients }: { percent: number; patients: string })
       ))}
     </svg>
   );
+}
+
+/** "about 62" of 100; as with `percentText`, a small share is never none and a large one never all. */
+function countText(percent: number): string {
+  if (percent > 0 && percent < 1) return 'fewer than 1';
+  if (percent > 99 && percent < 100) return 'more than 99';
+  return `about ${Math.round(percent)}`;
 }
 
 /** "62 %" that no line breaks; below 1 and above 99 with what is stated, so that a small risk is never none. */
