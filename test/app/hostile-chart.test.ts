@@ -6,6 +6,7 @@ import type { ServiceProcess } from '../support/service-process.ts';
 import {
   changeResource,
   forecastsOf,
+  inspect,
   launchApp,
   launchedState,
   openApp,
@@ -264,6 +265,7 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     await page.reload();
     await page.getByText('of another patient; left out here').waitFor();
     expect(await page.locator('[data-testid="risk"]').count()).toBe(0);
+    expect(await inspect(page, 'foreign')).toEqual([]);
     await context.route('**/sandbox/fhir/Patient/**', async (route) =>
       route.fulfill({ json: await service.fhir('Patient/rivera-ana') }),
     );

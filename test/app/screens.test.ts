@@ -40,7 +40,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     const percent = Math.round(prediction[0].probabilityDecimal);
     expect(risk).toContain(`${percent}\u00a0%`);
     expect(risk).toContain('high risk');
-    expect(risk).toMatch(/90 % interval [\d.]+ to [\d.]+ %/);
+    expect(risk).toMatch(/90 % interval [\d.]+ to [\d.]+\s%/);
     expect(risk).toContain(
       'It covers the calibration on simulated patients only, not the uncertainty for this patient.',
     );
@@ -239,6 +239,34 @@ describeWith('Chromium', 'The screen of the app', () => {
     await page.getByText('your EHR has not given the app that right').waitFor();
     expect(await page.getByRole('button', { name: 'Assess this CT' }).count()).toBe(0);
     expect(await inspect(page, 'not-offered')).toEqual([]);
+    await close();
+  });
+
+  it('says that the chart is being read, and why an assessment could not be asked for', async () => {
+    const { page, context, close } = await openApp(browser, service, 'haddad-omar');
+    const held = Promise.withResolvers<void>();
+    await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => held.promise.then(() => route.continue()));
+    await page.reload();
+    await page.getByText('Reading the chart …').waitFor();
+    expect(await violations(page)).toEqual([]);
+    held.resolve();
+    const detail = 'Too many assessments are waiting; ask again later.';
+    await context.route('**/v1/assessments', (route) => route.fulfill({ status: 429, json: { detail } }));
+    await page.getByRole('button', { name: 'Assess this CT' }).click();
+    await page.getByRole('alert').getByText(detail).waitFor();
+    expect(await inspect(page, 'not-asked')).toEqual([]);
+    await close();
+  });
+
+  it('never rounds an interval to certainty', async () => {
+    const [{ id, note }] = await forecastsOf(service, 'lindqvist-maja');
+    const text = '90 % interval of the probability: 0.4 % to 99.6 %. Method: a test.';
+    const others = note.filter((one: { text: string }) => !/^\d+ % interval/.test(one.text));
+    await changeResource(service, `RiskAssessment/${id}`, (risk) => void (risk.note = [...others, { text }]));
+    const { page, close } = await openApp(browser, service, 'lindqvist-maja');
+    await stateOf(page, 'current');
+    expect(await page.locator('.risk').innerText()).toMatch(/90 % interval <\s1 to >\s99\s%/);
+    await changeResource(service, `RiskAssessment/${id}`, (risk) => void (risk.note = note));
     await close();
   });
 

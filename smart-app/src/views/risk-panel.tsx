@@ -54,7 +54,8 @@ export function RiskPanel({
       </p>
       {interval ? (
         <p>
-          {interval.levelPercent} % interval {Math.round(interval.lowPercent)} to {Math.round(interval.highPercent)} %
+          {interval.levelPercent} % interval {percentText(interval.lowPercent).replace(/\s%$/, '')} to{' '}
+          {percentText(interval.highPercent)}
           <br />
           <small>It covers the calibration on {patients} only, not the uncertainty for this patient.</small>
         </p>
