@@ -9,10 +9,11 @@ import { RefusalError } from '../prediction/refusals.ts';
 import type { Assessment, AssessmentBasis, AssessmentStage } from './assessment.ts';
 import { StudyIncompleteError, WRITING_BEGINS_AT } from './assessment.ts';
 import { checkFrames } from './choose-series.ts';
+import { isFirstCt } from './eligibility.ts';
 import { matchIdentity } from './match-identity.ts';
 import { planStudy } from './plan-study.ts';
 import type { StudyPlan } from './plan-study.ts';
-import type { Ehr, Pacs, ScanReader, StudyRecord, WrittenResources } from './ports.ts';
+import type { Ehr, Pacs, ScanReader, StudyRecord, StudyReference, WrittenResources } from './ports.ts';
 import type { ResultMaps } from './result-maps.ts';
 
 export interface AssessmentPolicy {
@@ -104,6 +105,9 @@ export async function assessStudy(
     const initialCtAt = earliestAcquisition(headers) ?? plan.study.startedAt;
     flags.push(...plan.flags, ...matchIdentity(plan.study, headers), ...checkFrames(headers));
     flags.push(...checkPatient({ study: plan.study, headers, initialCtAt }));
+    const planOther = (reference: StudyReference): ReturnType<typeof planStudy> =>
+      planStudy(reference, { ehr, pacs, modelSha256: model.sha256 }, signal);
+    if (!(await isFirstCt(plan.study, { ehr, planStudy: planOther }, signal))) flags.push(flag('first-ct-uncertain'));
 
     await onProgress({ stage: 'reading-scan', progress: 0.55 });
     const reading = await reader.read(

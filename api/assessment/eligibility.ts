@@ -1,7 +1,7 @@
 /** Which studies are assessed without anyone asking: the first plain head CT after a thrombectomy, and no other. */
-import { NotFoundError, InvalidRequestError } from '../errors.ts';
+import { HemocastError, InvalidRequestError, NotFoundError } from '../errors.ts';
 import type { StudyPlan } from './plan-study.ts';
-import type { Ehr, StudyReference } from './ports.ts';
+import type { Ehr, StudyRecord, StudyReference } from './ports.ts';
 
 export type Eligibility = 'eligible' | 'not-eligible' | 'still-arriving';
 
@@ -21,12 +21,36 @@ export async function judgeEligibility(
 ): Promise<Eligibility> {
   // Most studies of a hospital end here, without their images being listed.
   const study = await orNothing(ehr.readStudy(reference, signal));
-  const { thrombectomy, startedAt, patientReference = '' } = study ?? {};
+  const { thrombectomy, startedAt } = study ?? {};
   if (thrombectomy === undefined || startedAt === undefined) return 'not-eligible';
   const plan = await orNothing(planStudy(reference, signal));
   if (plan === undefined) return 'not-eligible';
   if (!plan.complete) return 'still-arriving';
   if (plan.refusal !== null) return 'not-eligible';
+  const earlier = await findEarlierCt(plan.study, { ehr, planStudy }, signal);
+  return earlier === 'none' ? 'eligible' : earlier === 'found' ? 'not-eligible' : 'still-arriving';
+}
+
+/**
+ * Whether the chart shows that this study is the first CT after its thrombectomy; true where it knows of no thrombectomy. What an
+ * EHR or a PACS does not tell of another study is no reason to fail.
+ */
+export async function isFirstCt(study: StudyRecord, parts: EligibilityParts, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await findEarlierCt(study, parts, signal)) === 'none';
+  } catch (error) {
+    if (signal.aborted || !(error instanceof HemocastError)) throw error;
+    return false;
+  }
+}
+
+/** A study that would be read and began after the thrombectomy of this one and before it. */
+async function findEarlierCt(
+  { thrombectomy, startedAt, patientReference }: StudyRecord,
+  { ehr, planStudy }: EligibilityParts,
+  signal: AbortSignal,
+): Promise<'none' | 'found' | 'still-arriving'> {
+  if (thrombectomy === undefined || startedAt === undefined) return 'none';
   const { endedAt = '' } = thrombectomy;
   const earlier = (await ehr.listStudies(patientReference, signal)).filter(({ startedAt: start = '' }) => {
     const precedesProcedure = start.includes('T') && Date.parse(start) < Date.parse(endedAt);
@@ -36,9 +60,9 @@ export async function judgeEligibility(
     const before = await orNothing(planStudy(other, signal));
     if (before?.study.thrombectomy?.reference !== thrombectomy.reference) continue;
     if (!before.complete) return 'still-arriving';
-    if (before.refusal === null) return 'not-eligible';
+    if (before.refusal === null) return 'found';
   }
-  return 'eligible';
+  return 'none';
 }
 
 /** A study that was withdrawn or is gone makes nothing eligible. */

@@ -16,6 +16,8 @@ export interface CdsClientRegistration {
   readonly jwks?: JSONWebKeySet;
   /** FHIR bases it may name as `fhirServer`. */
   readonly fhirServers: readonly string[];
+  /** Of CDS_ALGORITHMS; undefined = all of them. */
+  readonly algorithms?: readonly string[];
   /** Value the `tenant` claim must have; undefined = the claim is not looked at. */
   readonly tenant?: string;
 }
@@ -27,7 +29,7 @@ export interface JtiStore {
 }
 
 /** ES384 and RS384 are what the text recommends; no symmetric algorithm and no `none`. */
-const ALGORITHMS = ['ES384', 'RS384', 'ES256', 'RS256', 'PS256', 'PS384', 'ES512', 'RS512', 'PS512'];
+export const CDS_ALGORITHMS = ['ES384', 'RS384', 'ES256', 'RS256', 'PS256', 'PS384', 'ES512', 'RS512', 'PS512'];
 /** Clocks of two hospitals' machines differ by so much, s. */
 const CLOCK_TOLERANCE_S = 30;
 /** Longest life of a token, s: the jti store need not remember longer. */
@@ -87,7 +89,7 @@ export class CdsClientVerifier {
     if (client === undefined) throw refusal('issuer-unknown');
     if (!isAcceptable(decodeProtectedHeader(token), client.registration)) throw refusal('header-refused');
     const { payload } = await jwtVerify(token, client.keys, {
-      algorithms: ALGORITHMS,
+      algorithms: [...(client.registration.algorithms ?? CDS_ALGORITHMS)],
       typ: 'JWT',
       issuer: client.registration.iss,
       audience: endpoint,

@@ -1,5 +1,6 @@
 /** The shape of TRUST_FILE as a JSON Schema. Unknown properties are refused: a misspelled one would silently trust more, or less. */
 import { ASYMMETRIC_ALGORITHMS } from './bearer-jwt.ts';
+import { CDS_ALGORITHMS } from './cds-client.ts';
 
 const text = { type: 'string', minLength: 1, maxLength: 2_000 } as const;
 const url = { ...text, format: 'system-url' } as const;
@@ -61,7 +62,13 @@ const cdsClient = {
   type: 'object',
   additionalProperties: false,
   required: ['iss', 'fhirServers'],
-  properties: { iss: text, ...keys, fhirServers: list(url, 1), tenant: text },
+  properties: {
+    iss: text,
+    ...keys,
+    fhirServers: list(url, 1),
+    algorithms: list({ enum: CDS_ALGORITHMS }, 1),
+    tenant: text,
+  },
   ...eitherKeys,
 } as const;
 

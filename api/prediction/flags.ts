@@ -8,6 +8,7 @@ export const FLAGS = {
   'window-from-ct': 'The end of the procedure is not known: the 72 h window is counted from the CT.',
   'time-since-procedure-unknown':
     'It is not certain that the CT was taken within 24 h after the procedure, the only time in scope.',
+  'first-ct-uncertain': 'It is not certain that this is the first CT after the thrombectomy, the only one in scope.',
   'identity-partial': 'Some patient identifiers could not be compared between chart and images.',
   'tube-voltage-absent': 'The tube voltage is not stated.',
   'slice-thickness-absent': 'The slice thickness is not stated; gaps were judged by slice positions alone.',

@@ -48,6 +48,7 @@ describeWith('Chromium', 'The app over time', () => {
     await page.getByText('Measured for the forecast whose 72 hours have passed.').waitFor();
     expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
     expect(await page.locator('.history').innerText()).toContain('its 72 hours have passed');
+    await viewerReady(page);
     expect(await inspect(page, 'past')).toEqual([]);
 
     const [{ id }] = await forecastsOf(service, 'lindqvist-maja');

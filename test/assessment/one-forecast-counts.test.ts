@@ -3,7 +3,7 @@ import { expect, it } from '@jest/globals';
 import { assessStudy } from '../../api/assessment/assess-study.ts';
 import type { AssessmentOutcome, AssessmentParts } from '../../api/assessment/assess-study.ts';
 import type { Assessment } from '../../api/assessment/assessment.ts';
-import type { SupersessionOrder, WrittenResources } from '../../api/assessment/ports.ts';
+import type { StudyReference, SupersessionOrder, WrittenResources } from '../../api/assessment/ports.ts';
 import { TransientError, UpstreamError } from '../../api/errors.ts';
 import { MODEL, READING, STUDY } from '../ehr/support/report.ts';
 import { syntheticHead } from '../support/synthetic-head.ts';
@@ -20,6 +20,8 @@ const written = (name: string): WrittenResources => ({
 
 /** What reached the chart, in order. */
 let chart: string[];
+/** The patient's other studies, as the EHR lists them. */
+let listStudies: () => readonly { readonly reference: StudyReference; readonly startedAt?: string }[] = () => [];
 
 async function assess(
   earlier: readonly WrittenResources[],
@@ -38,6 +40,7 @@ async function assess(
   let isRead = false;
   const parts = {
     ehr: {
+      listStudies: async () => listStudies(),
       readStudy: async () => (isRead ? { ...study, ...afterReading } : study),
       writeBack: async ({ supersedes }: { supersedes?: string }) => {
         chart.push(`writes new, naming ${supersedes ?? 'none'}`);
@@ -109,4 +112,21 @@ it.each<[string, Partial<typeof STUDY>]>([
 ])('writes nothing where the images came to another %s while they were read', async (_, afterReading) => {
   await expect(assess([], undefined, {}, afterReading)).rejects.toMatchObject({ code: 'study-refiled' });
   expect(chart).toEqual([]);
+});
+
+it('says where an earlier CT after the thrombectomy may be the first, or where that cannot be told; and writes its forecast all the same', async () => {
+  const uncertain = async (list: typeof listStudies): Promise<boolean> => {
+    listStudies = list;
+    return flagsOf(await assess([])).includes('first-ct-uncertain');
+  };
+  const at = (minutes: number): string => new Date(Date.parse(STUDY.startedAt!) + minutes * 60_000).toISOString();
+  const other = { resourceType: 'ImagingStudy', id: 'other' } as const;
+  expect(await uncertain(() => [])).toBe(false);
+  expect(await uncertain(() => [{ reference: other, startedAt: at(60) }])).toBe(false);
+  expect(await uncertain(() => [{ reference: other, startedAt: at(-1) }])).toBe(true);
+  const refused = () => {
+    throw new UpstreamError('ehr-search-refused', 'The EHR does not list studies.');
+  };
+  expect(await uncertain(refused)).toBe(true);
+  expect(chart).toEqual(['writes new, naming none']);
 });

@@ -78,6 +78,11 @@ describe('The trust registry', () => {
     ['no audience', () => ({ issuers: [{ ...issuer, audience: undefined }] }), "required property 'audience'"],
     ['a symmetric algorithm', () => ({ issuers: [{ ...issuer, algorithms: ['HS256'] }] }), '/issuers/0/algorithms/0'],
     ['the algorithm none', () => ({ issuers: [{ ...issuer, algorithms: ['none'] }] }), '/issuers/0/algorithms/0'],
+    [
+      'a symmetric algorithm of hooks',
+      () => ({ cdsClients: [{ ...cdsClient, algorithms: ['HS256'] }] }),
+      '/cdsClients/0/algorithms/0',
+    ],
     ['no algorithm at all', () => ({ issuers: [{ ...issuer, algorithms: [] }] }), '/issuers/0/algorithms'],
     ['a tenant without its claim', () => ({ issuers: [{ ...issuer, tenant: 'x' }] }), 'tenantClaim'],
     ['a claim without its tenant', () => ({ issuers: [{ ...issuer, tenantClaim: 'x' }] }), 'tenant'],

@@ -67,6 +67,7 @@ beforeAll(async () => {
     { iss: ISS, jwksUrl, fhirServers: [OWN_EHR], tenant: TENANT },
     { iss: 'https://inline.example', jwks: { keys: [publicJwk] }, fhirServers: [OWN_EHR] },
     { iss: 'https://twice.example', jwks: { keys: [publicJwk, strangersJwk] }, fhirServers: [OWN_EHR] },
+    { iss: 'https://narrow.example', jwksUrl, fhirServers: [OWN_EHR], algorithms: ['ES384'] },
     { iss: 'https://unreachable.example', jwksUrl: `${keyServer.origin}/elsewhere.json`, fhirServers: [] },
   ];
   const verifier = new CdsClientVerifier({
@@ -122,6 +123,16 @@ describe('A registered CDS client', () => {
   ])('is admitted with %s', async (_what, make) => {
     const answer = await call(`Bearer ${await make()}`);
     expect([answer.status, answer.body, refusals]).toEqual([200, { cards: [] }, []]);
+  });
+
+  it('is held to the algorithms that are configured for it', async () => {
+    const claims = { iss: 'https://narrow.example', tenant: undefined };
+    const [allowed, other] = [
+      await token({ claims }),
+      await token({ claims, header: { alg: 'RS384', kid: 'rsa' }, key: rsa }),
+    ];
+    expect([(await call(`Bearer ${allowed}`)).status, (await call(`Bearer ${other}`)).status]).toEqual([200, 401]);
+    expect(refusals.splice(0)).toHaveLength(1);
   });
 
   it('names each address by its own URL: discovery, a service, its feedback', async () => {

@@ -136,6 +136,10 @@ it('does not assess a later CT: the first one is the initial CT', async () => {
   expect((await assessmentsOf('tanaka-hiro')).map(({ imagingStudy }) => imagingStudy)).toEqual([
     'ImagingStudy/tanaka-hiro-ct',
   ]);
+  const [first] = await assessmentsOf('tanaka-hiro');
+  const later = await service.finished((await service.assess(`ImagingStudy/${second.id}`)).body.id);
+  const isFlagged = ({ flags }: AssessmentJson): boolean => flags.some(({ code }) => code === 'first-ct-uncertain');
+  expect([first, later].map(isFlagged)).toEqual([false, true]);
 }, 60_000);
 
 it('found by polling alone, and by polling and many notifications at once, a study is assessed once', async () => {

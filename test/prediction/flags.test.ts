@@ -77,6 +77,7 @@ const ELSEWHERE: readonly FlagCode[] = [
   'interval-absent',
   'derived-outputs-degraded',
   'earlier-forecast-unmarked',
+  'first-ct-uncertain',
   'shadow-operation',
 ];
 
