@@ -247,11 +247,7 @@ describeWith('Chromium', 'The app over time', () => {
   });
 
   it('says in shadow operation that the result is kept and not shown', async () => {
-    const setMode = async (mode: string): Promise<void> => {
-      const init = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ mode }) };
-      expect((await service.fetch('/v1/operation', init)).status).toBe(200);
-    };
-    await setMode('shadow');
+    await service.setMode('shadow');
     const { page, close } = await openApp(browser, service, 'okafor-james');
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await stateOf(page, 'none-kept');
@@ -259,7 +255,7 @@ describeWith('Chromium', 'The app over time', () => {
     expect(text).toContain('the result is kept but not shown');
     expect(text).not.toMatch(/\d+\s%/);
     expect(await inspect(page, 'kept')).toEqual([]);
-    await setMode('running');
+    await service.setMode('running');
     await page.getByRole('button', { name: 'Assess this CT' }).click();
     await stateOf(page, 'current');
     await close();

@@ -32,6 +32,11 @@ describeWith('Chromium', 'The sandbox EHR', () => {
   const cardOf = (region: string) =>
     page.locator('section', { has: page.getByRole('heading', { name: region }) }).locator('article');
 
+  const signEnoxaparin = async (): Promise<void> => {
+    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
+    await page.getByRole('button', { name: 'Sign' }).click();
+  };
+
   it('shows the patients with what is known of them', async () => {
     await page.getByRole('button', { name: /Lindqvist/ }).waitFor();
     expect(await page.getByRole('button', { name: /Lindqvist/ }).innerText()).toMatch(/\d+\s% high/);
@@ -42,8 +47,7 @@ describeWith('Chromium', 'The sandbox EHR', () => {
   it('shows the forecast as a card when the chart is opened, and when an anticoagulant is signed', async () => {
     await page.getByRole('button', { name: /Lindqvist/ }).click();
     await cardOf('Lindqvist-Sim').first().waitFor();
-    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
-    await page.getByRole('button', { name: 'Sign' }).click();
+    await signEnoxaparin();
     const card = cardOf('New order').first();
     await card.waitFor();
     expect(await card.innerText()).toMatch(/Hemorrhage within 72 h after thrombectomy: \d+ % \(high\)/);
@@ -124,8 +128,7 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await page.getByRole('button', { name: 'Open hemocast' }).first().click();
     await app.getByTestId('risk').getByText('3 %', { exact: true }).waitFor({ timeout: 30_000 });
 
-    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
-    await page.getByRole('button', { name: 'Sign' }).click();
+    await signEnoxaparin();
     const card = cardOf('New order').first();
     const percent = /: (\d+ %) \(high\)/.exec(await card.getByRole('heading').innerText())![1];
     await card.getByRole('button', { name: 'Show the scan and the forecast in hemocast' }).click();
@@ -163,16 +166,14 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await page.getByRole('button', { name: 'Open hemocast' }).first().click();
     const app = page.frameLocator('iframe[title="hemocast"]');
     await app.getByText('The scan must reach from the vertex at least 90 mm down').waitFor({ timeout: 30_000 });
-    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
-    await page.getByRole('button', { name: 'Sign' }).click();
+    await signEnoxaparin();
     await cardOf('New order').getByText('the initial CT cannot be read').first().waitFor();
   }, 60_000);
 
   it('takes a card away when what its forecast rests on is entered in error, and marks the entry and the forecast', async () => {
     await page.getByRole('button', { name: /Novak/ }).click();
     await cardOf('Novak-Sim').first().waitFor();
-    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
-    await page.getByRole('button', { name: 'Sign' }).click();
+    await signEnoxaparin();
     await cardOf('New order').first().waitFor();
     await page.getByRole('button', { name: /^Mark as entered in error: .*thrombectomy/i }).click();
     await page.getByText(/thrombectomy.* \(entered-in-error\)$/i).waitFor();
@@ -185,15 +186,9 @@ describeWith('Chromium', 'The sandbox EHR', () => {
   }, 60_000);
 
   it('says when hemocast is paused', async () => {
-    const set = (mode: string): Promise<Response> =>
-      service.fetch('/v1/operation', {
-        method: 'PUT',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ mode }),
-      });
-    await set('paused');
+    await service.setMode('paused');
     await page.getByText('hemocast is paused').waitFor({ timeout: 10_000 });
-    await set('running');
+    await service.setMode('running');
     await page.getByText('hemocast is paused').waitFor({ state: 'detached', timeout: 10_000 });
   }, 60_000);
 
@@ -215,8 +210,7 @@ describeWith('Chromium', 'The sandbox EHR', () => {
   it('has no accessibility violation that axe finds, with a card on the chart, one on an order and the app in its panel', async () => {
     await page.getByRole('button', { name: /Lindqvist/ }).click();
     await cardOf('Lindqvist-Sim').first().waitFor();
-    await page.getByRole('combobox').selectOption({ label: 'Enoxaparin 40 mg subcutaneous' });
-    await page.getByRole('button', { name: 'Sign' }).click();
+    await signEnoxaparin();
     await cardOf('New order').first().waitFor();
     await page.getByRole('button', { name: 'Open hemocast' }).first().click();
     await page

@@ -2,15 +2,12 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Express } from 'express';
 import { exportJWK, exportSPKI, generateKeyPair, importJWK } from 'jose';
 import type { CryptoKey } from 'jose';
-import { Registry } from 'prom-client';
 import { parse } from 'yaml';
 import { BearerJwtVerifier } from '../../api/authorization/bearer-jwt.ts';
 import { Introspector } from '../../api/authorization/introspection.ts';
 import { OPENAPI_FILE } from '../../api/http/app.ts';
-import type { CdsParts } from '../../api/http/cds-hooks.ts';
 import { RULES } from '../../api/http/permit.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
@@ -51,24 +48,6 @@ const INTROSPECTED: Readonly<Record<string, object>> = {
   'token-of-a-user-expired': { exp: 1_700_000_000 },
   'token-with-a-strange-patient': { patient: '../Patient/1' },
 };
-
-interface Layer {
-  readonly route?: { readonly path: string | RegExp; readonly methods: Record<string, boolean> };
-  readonly handle?: { readonly stack?: readonly Layer[] };
-}
-
-/** "GET /v1/models/{name}" of every route that an app mounts at its root. */
-function mountedRoutes(app: Express): string[] {
-  const walk = (layers: readonly Layer[]): string[] =>
-    layers.flatMap(({ route, handle }) =>
-      route === undefined
-        ? walk(handle?.stack ?? [])
-        : Object.keys(route.methods).map(
-            (method) => `${method.toUpperCase()} ${String(route.path).replace(/:(\w+)/g, '{$1}')}`,
-          ),
-    );
-  return walk((app.router as unknown as { readonly stack: readonly Layer[] }).stack);
-}
 
 describe('The doors of the service', () => {
   let service: TestApp;
@@ -136,38 +115,6 @@ describe('The doors of the service', () => {
     expect(RULES.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(
       ROUTES.map(({ route }) => route).sort(),
     );
-  });
-
-  it('are all that is mounted, but for the hooks with a door of their own and what everyone may read', () => {
-    const cds = { metrics: { register: new Registry() } } as unknown as CdsParts;
-    const smartApp = {
-      directory: import.meta.dirname,
-      issuers: [],
-      frameAncestors: [],
-      connectOrigins: [],
-      sandboxEhr: false,
-    };
-    const inTable = new Set(ALL_ROUTES.map(({ method, route }) => `${method} ${route.split(' ')[1]}`));
-    const beside = mountedRoutes(service.variant({ cds, smartApp, publicKey: {} })).filter(
-      (route) => !inTable.has(route),
-    );
-    expect(beside.sort()).toEqual([
-      'GET /',
-      'GET /.well-known/jwks.json',
-      'GET /^\\/app\\/.*$/',
-      'GET /^\\/docs\\/[^/]+$/',
-      'GET /app',
-      'GET /app/config.json',
-      'GET /cds-services',
-      'GET /docs',
-      'GET /docs/docs.css',
-      'GET /docs/docs.js',
-      'OPTIONS /cds-services',
-      'OPTIONS /cds-services/{id}',
-      'OPTIONS /cds-services/{id}/feedback',
-      'POST /cds-services/{id}',
-      'POST /cds-services/{id}/feedback',
-    ]);
   });
 
   it('turn every fault away with the same words, whatever the route', async () => {

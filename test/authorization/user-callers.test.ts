@@ -157,13 +157,7 @@ describe('A clinician in the SMART app', () => {
   });
 
   it('sees that a scan was read in shadow operation, and neither number nor map of it', async () => {
-    const setMode = (mode: string): Promise<Response> =>
-      service.fetch('/v1/operation', {
-        method: 'PUT',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ mode }),
-      });
-    expect((await setMode('shadow')).status).toBe(200);
+    await service.setMode('shadow');
     const asked = await service.fetch('/v1/assessments', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -171,7 +165,7 @@ describe('A clinician in the SMART app', () => {
     });
     const { id } = (await asked.json()) as AssessmentJson;
     const kept = await service.finished(id);
-    await setMode('running');
+    await service.setMode('running');
     expect(kept).toMatchObject({
       status: 'completed',
       resources: null,

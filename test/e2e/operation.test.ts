@@ -1,6 +1,5 @@
 /** `hemocast pause`, `shadow` and `resume` on a running service, as an administrator types them. */
 import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
@@ -25,10 +24,6 @@ async function hemocast(...args: string[]): Promise<string> {
     service.url,
   ]);
   return stdout.trim();
-}
-async function setMode(mode: string): Promise<void> {
-  const init = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ mode }) };
-  expect((await service.fetch('/v1/operation', init)).status).toBe(200);
 }
 const forecasts = async (patient: string): Promise<number> =>
   (await service.fhir(`RiskAssessment?subject=Patient/${patient}&_summary=count`)).total;
@@ -72,12 +67,12 @@ it('paused at any moment of an assessment, the service writes nothing a second l
   for (const ms of [400, 700, 900, 1_100]) {
     const { body } = await service.assess('ImagingStudy/haddad-omar-ct', { force: true });
     await pause(ms);
-    await setMode('paused');
+    await service.setMode('paused');
     await pause(1_000);
     const then = await versions();
     await pause(1_000);
     expect(await versions()).toEqual(then);
-    await setMode('running');
+    await service.setMode('running');
     expect((await service.finished(body.id)).status).toBe('completed');
   }
   const { entry } = await service.fhir('RiskAssessment?subject=Patient/haddad-omar');
@@ -86,20 +81,6 @@ it('paused at any moment of an assessment, the service writes nothing a second l
 }, 90_000);
 
 it('paused, the service shows no card within a second, and shows it again when it runs', async () => {
-  const cards = async (): Promise<number> => {
-    const answer = await service.fetch('/cds-services/hemocast-patient', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({
-        hook: 'patient-view',
-        hookInstance: randomUUID(),
-        context: { userId: 'Practitioner/1', patientId: 'lindqvist-maja' },
-        prefetch,
-      }),
-    });
-    expect(answer.status).toBe(200);
-    return ((await answer.json()) as { cards: unknown[] }).cards.length;
-  };
   await service.finished((await service.assess('ImagingStudy/lindqvist-maja-ct')).body.id);
   // All of it is sent along: a busy EHR decides nothing here.
   const prefetch = {
@@ -109,8 +90,8 @@ it('paused, the service shows no card within a second, and shows it again when i
   };
   const shown: number[] = [];
   for (const mode of ['running', 'paused', 'running', 'shadow', 'running']) {
-    await setMode(mode);
-    shown.push(await cards());
+    await service.setMode(mode);
+    shown.push((await service.viewChart('lindqvist-maja', { prefetch })).length);
   }
   expect(shown).toEqual([1, 0, 1, 0, 1]);
 }, 60_000);

@@ -1,5 +1,4 @@
 /** A chart that is corrected takes the forecast with it: nobody must act on a result whose ground is gone. */
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pause, ServiceProcess } from '../support/service-process.ts';
 import type { AssessmentJson } from '../support/service-process.ts';
@@ -40,21 +39,9 @@ const statusesOf = ({ resources }: AssessmentJson): Promise<string[]> =>
     ),
   );
 
-/** The card beside the patient's chart, in its summary; the service asks the chart itself. */
-async function cardOf(patient: string): Promise<string> {
-  const answer = await service.fetch('/cds-services/hemocast-patient', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      hook: 'patient-view',
-      hookInstance: randomUUID(),
-      fhirServer: `${service.url}/sandbox/fhir`,
-      context: { userId: 'Practitioner/neuro', patientId: patient },
-    }),
-  });
-  expect(answer.status).toBe(200);
-  return ((await answer.json()) as { cards: { summary: string }[] }).cards.map(({ summary }) => summary).join();
-}
+/** The service asks the chart itself. */
+const cardOf = async (patient: string): Promise<string> =>
+  (await service.viewChart(patient, { fhirServer: `${service.url}/sandbox/fhir` })).join();
 
 describe('A written result is entered in error, with a Provenance that says why,', () => {
   it.each<[string, string, string, () => Promise<void>]>([

@@ -1,6 +1,7 @@
 /** The service as its user runs it: a process of its own, reached over HTTP on a port of the system's choosing. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -100,6 +101,32 @@ export class ServiceProcess {
       if (Date.now() > deadline) throw new Error(`It still stands after ${timeoutMs} ms.`);
       await pause(100);
     }
+  }
+
+  /** PUT /v1/operation. */
+  async setMode(mode: string): Promise<void> {
+    const answer = await this.fetch('/v1/operation', {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ mode }),
+    });
+    if (!answer.ok) throw new Error(`The mode was not set: ${answer.status} ${await answer.text()}`);
+  }
+
+  /** What the cards beside a patient's chart say in their summaries; `more` of the hook call, such as its prefetch. */
+  async viewChart(patientId: string, more: object = {}): Promise<readonly string[]> {
+    const answer = await this.fetch('/cds-services/hemocast-patient', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        hook: 'patient-view',
+        hookInstance: randomUUID(),
+        context: { userId: 'Practitioner/1', patientId },
+        ...more,
+      }),
+    });
+    if (!answer.ok) throw new Error(`The hook answered ${answer.status} ${await answer.text()}`);
+    return ((await answer.json()) as { cards: { summary: string }[] }).cards.map(({ summary }) => summary);
   }
 
   /** Reads a FHIR resource or search from the sandbox EHR. */
