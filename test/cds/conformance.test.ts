@@ -1,5 +1,5 @@
 /**
- * CDS Hooks 2.0.1: what the text requires of a service (SHALL, MUST, REQUIRED), one test each; the section stands in the name.
+ * CDS Hooks 2.0.1: what the text requires of a service (SHALL, MUST, REQUIRED), and some of what it recommends; the section stands in the name.
  * docs/cds-conformance.md lists every requirement of the text and the test that holds it.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -285,6 +285,13 @@ describe('CDS Hooks 2.0.1, CDS Service Response', () => {
     for (const { source } of cards) expect(source.label).toEqual(TEXT);
   });
 
+  it('Source: the URL is absolute and tells of the service, not of the patient', () => {
+    for (const { source } of cards) {
+      expect(Object.keys(source)).toEqual(['label', 'url', 'topic']);
+      expect(source.url).toBe(`${PUBLIC_URL}/docs`);
+    }
+  });
+
   it('Coding: the topic and every reason have code and system', () => {
     for (const { code, system } of [card.source.topic, ...card.overrideReasons!]) {
       expect([code, system]).toEqual([TEXT, TEXT]);
@@ -302,6 +309,12 @@ describe('CDS Hooks 2.0.1, CDS Service Response', () => {
       expect(URL.canParse(url)).toBe(true);
       expect(['absolute', 'smart']).toContain(type);
     }
+  });
+
+  it('Link: none asks to be opened by itself, the card is read first', () => {
+    const links = cards.flatMap(({ links: ofCard }) => ofCard);
+    expect(links.length).toBeGreaterThan(0);
+    for (const link of links) expect(Object.keys(link)).toEqual(['label', 'url', 'type', 'appContext']);
   });
 
   it('Link: appContext is a string, on a smart link only', () => {
