@@ -14,7 +14,7 @@ export function toAssessmentJson(assessment: Assessment, caller: Caller): Assess
     id,
     status,
     stage,
-    progress,
+    progress: Number(progress.toFixed(2)),
     revision,
     imagingStudy: formatStudyReference(assessment.study),
     patient: assessment.patientReference,

@@ -39,6 +39,7 @@ describe('GET /v1/assessments/{id}/events', () => {
       await onProgress({ stage: 'choosing-series', progress: 0.02 });
       await released;
       await onProgress({ stage: 'retrieving', progress: 0.1 });
+      await onProgress({ stage: 'reading-scan', progress: 0.55 + 0.3 * 0.9 });
       await onProgress({ stage: 'writing-back', progress: 0.9 });
       return completed(assessment);
     };
@@ -60,6 +61,7 @@ describe('GET /v1/assessments/{id}/events', () => {
     for await (const shown of events) rest.push(shown);
     expect(rest.map(({ status, stage, progress }) => [status, stage, progress])).toEqual([
       ['active', 'retrieving', 0.1],
+      ['active', 'reading-scan', 0.82],
       ['active', 'writing-back', 0.9],
       ['completed', null, 1],
     ]);
