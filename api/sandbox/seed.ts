@@ -1,6 +1,7 @@
 /** The simulated patients' charts: who they are, why they came, what was done. Their images are filed by `link-study.ts`. */
 import type { WithId } from '@medplum/core';
 import type { CodeableConcept, Condition, Encounter, Meta, Patient, Procedure, Resource } from '@medplum/fhirtypes';
+import { hoursAfter } from '../ehr/date-time.ts';
 import { readIfExists } from './chart.ts';
 import { digest, patientIdentifier } from './dicom-to-fhir.ts';
 import type { SandboxRepository } from './fhir/repository.ts';
@@ -87,7 +88,6 @@ function toCondition({ slug, side }: SimulatedPatient): WithId<Condition> {
 }
 
 function toEncounter({ slug, thrombectomyStart }: SimulatedPatient): WithId<Encounter> {
-  const start = new Date(Date.parse(thrombectomyStart) - doorToPunctureMin * 60_000).toISOString();
   return {
     resourceType: 'Encounter',
     id: `${slug}-admission`,
@@ -98,7 +98,7 @@ function toEncounter({ slug, thrombectomyStart }: SimulatedPatient): WithId<Enco
       display: 'inpatient encounter',
     },
     subject: { reference: `Patient/${slug}` },
-    period: { start },
+    period: { start: hoursAfter(thrombectomyStart, -doorToPunctureMin / 60) },
     reasonReference: [{ reference: `Condition/${slug}-stroke` }],
   };
 }

@@ -1,5 +1,5 @@
 /** The whole loop in two minutes of clicking: the sandbox EHR at `/`, in Chromium. */
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
@@ -24,6 +24,10 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     page.on('request', (request) => void requested.push(request.url()));
     await page.goto(service.url);
   }, 180_000);
+  beforeEach(async () => {
+    await page.getByRole('button', { name: /Lindqvist/ }).click();
+    await page.locator('#chart').getByText('Lindqvist').waitFor();
+  });
   afterAll(async () => {
     await browser.close();
     await service.stopAndForget();
@@ -38,14 +42,26 @@ describeWith('Chromium', 'The sandbox EHR', () => {
   };
 
   it('shows the patients with what is known of them', async () => {
-    await page.getByRole('button', { name: /Lindqvist/ }).waitFor();
-    expect(await page.getByRole('button', { name: /Lindqvist/ }).innerText()).toMatch(/\d+\s% high/);
+    expect(await page.getByRole('button', { name: /Lindqvist/ }).innerText()).toMatch(
+      /^Lindqvist-Sim, Maja\nfemale, \d\d years\nMechanical thrombectomy\n10 Mar 2026, 00:31 \(UTC\+01:00\)\n\d+\s% high$/,
+    );
     expect(await page.getByRole('button', { name: /Moreau/ }).innerText()).toContain('not assessed');
     expect(await page.locator('header').innerText()).toContain('The simulated patients stay in March 2026');
   }, 60_000);
 
+  it('shows in the chart what happened, in order of time', async () => {
+    const timeline = page.locator('.timeline li');
+    await timeline.getByText('RiskAssessment').first().waitFor();
+    const what = (await timeline.allInnerTexts()).map((text) => text.split('\n').slice(0, 2).join(' '));
+    expect(what).toEqual([
+      '9 Mar 2026, 21:25 (UTC+01:00) Admission',
+      '10 Mar 2026, 00:31 (UTC+01:00) Mechanical thrombectomy',
+      expect.stringMatching(/^10 Mar 2026, 01:05 \(UTC\+01:00\) CT HEAD WITHOUT CONTRAST, \d+ images$/),
+      expect.stringMatching(/RiskAssessment: hemorrhage within 72 h \d+\s% \(high\)$/),
+    ]);
+  }, 60_000);
+
   it('shows the forecast as a card when the chart is opened, and when an anticoagulant is signed', async () => {
-    await page.getByRole('button', { name: /Lindqvist/ }).click();
     await cardOf('Lindqvist-Sim').first().waitFor();
     await signEnoxaparin();
     const card = cardOf('New order').first();
@@ -63,7 +79,6 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await cardOf('New order')
       .getByText(/Hemorrhage within 72 h after thrombectomy: \d+ % \(\w+\)/)
       .waitFor();
-    await page.getByRole('button', { name: /Lindqvist/ }).click();
   }, 60_000);
 
   it('is silent about a drug that has nothing to do with bleeding', async () => {
@@ -91,7 +106,6 @@ describeWith('Chromium', 'The sandbox EHR', () => {
   it('opens no app beside the chart of another patient, who was chosen before the launch was answered', async () => {
     const held = Promise.withResolvers<void>();
     await page.route('**/sandbox/launch', (route) => held.promise.then(() => route.continue()));
-    await page.getByRole('button', { name: /Lindqvist/ }).click();
     await page.getByRole('button', { name: 'Open hemocast' }).first().click();
     await page.getByRole('button', { name: /Okafor/ }).click();
     const answered = page.waitForResponse('**/sandbox/launch');
@@ -103,7 +117,6 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await page.unroute('**/sandbox/launch');
     await page.getByRole('button', { name: 'Open hemocast' }).first().click();
     await page.frameLocator('iframe[title="hemocast"]').getByText('OKAFOR').waitFor({ timeout: 30_000 });
-    await page.getByRole('button', { name: /Lindqvist/ }).click();
   }, 60_000);
 
   it('opens the app from a card on the CT and the forecast that the card speaks of', async () => {
@@ -172,6 +185,7 @@ describeWith('Chromium', 'The sandbox EHR', () => {
 
   it('takes a card away when what its forecast rests on is entered in error, and marks the entry and the forecast', async () => {
     await page.getByRole('button', { name: /Novak/ }).click();
+    await page.getByText(/RiskAssessment: hemorrhage/).waitFor({ timeout: 20_000 }); // opening the chart has asked for it
     await cardOf('Novak-Sim').first().waitFor();
     await signEnoxaparin();
     await cardOf('New order').first().waitFor();
@@ -182,7 +196,6 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     await page.getByText(/RiskAssessment: .*, withdrawn$/).waitFor({ timeout: 20_000 });
     await page.getByRole('button', { name: /^Restore: .*thrombectomy/i }).click();
     await page.getByRole('button', { name: /^Mark as entered in error: .*thrombectomy/i }).waitFor();
-    await page.getByRole('button', { name: /Lindqvist/ }).click();
   }, 60_000);
 
   it('says when hemocast is paused', async () => {
@@ -208,7 +221,6 @@ describeWith('Chromium', 'The sandbox EHR', () => {
   }, 60_000);
 
   it('has no accessibility violation that axe finds, with a card on the chart, one on an order and the app in its panel', async () => {
-    await page.getByRole('button', { name: /Lindqvist/ }).click();
     await cardOf('Lindqvist-Sim').first().waitFor();
     await signEnoxaparin();
     await cardOf('New order').first().waitFor();

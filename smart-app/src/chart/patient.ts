@@ -35,7 +35,7 @@ export function toPatientSummary(value: unknown, patientReference: string, today
 }
 
 /** Completed years; undefined for a partial date. */
-function ageOf(birthDate: string | undefined, today: Date): number | undefined {
+export function ageOf(birthDate: string | undefined, today: Date): number | undefined {
   const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(birthDate ?? '')?.map(Number) ?? [];
   if (year === undefined) return undefined;
   const [m, d] = [today.getMonth() + 1, today.getDate()];

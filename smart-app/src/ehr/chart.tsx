@@ -1,6 +1,7 @@
-import type { ImagingStudy, Patient, Procedure, RiskAssessment } from '@medplum/fhirtypes';
+import type { Encounter, ImagingStudy, Patient, Procedure, RiskAssessment } from '@medplum/fhirtypes';
 import { useEffect, useState } from 'react';
 import { dateTimeText } from '../chart/fhir-text.ts';
+import { ageOf } from '../chart/patient.ts';
 import { percentText } from '../views/risk-panel.tsx';
 import { Cards } from './cards.tsx';
 import { fireHook } from './cds.ts';
@@ -8,6 +9,7 @@ import type { ShownCard } from './cds.ts';
 import { searchOf, update } from './fhir.ts';
 
 export interface ChartContent {
+  readonly encounters: readonly Encounter[];
   readonly studies: readonly ImagingStudy[];
   readonly procedures: readonly Procedure[];
   readonly forecasts: readonly RiskAssessment[];
@@ -15,12 +17,13 @@ export interface ChartContent {
 
 export async function readChart(patientId: string): Promise<ChartContent> {
   const of = `patient=${encodeURIComponent(`Patient/${patientId}`)}`;
-  const [studies, procedures, forecasts] = await Promise.all([
+  const [encounters, studies, procedures, forecasts] = await Promise.all([
+    searchOf<Encounter>('Encounter', of),
     searchOf<ImagingStudy>('ImagingStudy', of),
     searchOf<Procedure>('Procedure', of),
     searchOf<RiskAssessment>('RiskAssessment', of),
   ]);
-  return { studies, procedures, forecasts };
+  return { encounters, studies, procedures, forecasts };
 }
 
 interface ChartProps {
@@ -80,7 +83,9 @@ export function Chart({ patient, onLaunch, onEdited, revision }: ChartProps) {
       <h2 id="chart">
         {nameOf(patient)}{' '}
         <span className="quiet">
-          {[patient.gender, patient.birthDate && `born ${patient.birthDate}`].filter(Boolean).join(', ')}
+          {[sexAndAge(patient), patient.birthDate && `born ${dateTimeText(patient.birthDate)}`]
+            .filter(Boolean)
+            .join(', ')}
         </span>
       </h2>
       <p className="actions">
@@ -103,7 +108,7 @@ export function Chart({ patient, onLaunch, onEdited, revision }: ChartProps) {
           <li key={`${resource.resourceType}/${resource.id}`}>
             <span className="quiet">{at}</span>
             <span>{what}</span>
-            {resource.resourceType !== 'RiskAssessment' && (
+            {isEditable(resource) && (
               <button
                 type="button"
                 className="plain"
@@ -128,10 +133,10 @@ interface ChartEvent {
   readonly time: string;
   readonly at: string;
   readonly what: string;
-  readonly resource: ImagingStudy | Procedure | RiskAssessment;
+  readonly resource: Encounter | ImagingStudy | Procedure | RiskAssessment;
 }
 
-function timeline({ studies, procedures, forecasts }: ChartContent): readonly ChartEvent[] {
+function timeline({ encounters, studies, procedures, forecasts }: ChartContent): readonly ChartEvent[] {
   const event = (time: string | undefined, what: string, resource: ChartEvent['resource']): ChartEvent => ({
     time: time ?? '',
     at: dateTimeText(time) ?? 'time not stated',
@@ -139,12 +144,11 @@ function timeline({ studies, procedures, forecasts }: ChartContent): readonly Ch
     resource,
   });
   return [
+    ...encounters.map((encounter) =>
+      event(encounter.period?.start, encounter.class.code === 'IMP' ? 'Admission' : 'Visit', encounter),
+    ),
     ...procedures.map((procedure) =>
-      event(
-        procedure.performedPeriod?.end ?? procedure.performedDateTime,
-        `${procedure.code?.text ?? 'Procedure'}${unlessStanding(procedure)}`,
-        procedure,
-      ),
+      event(performedAt(procedure), `${procedure.code?.text ?? 'Procedure'}${unlessStanding(procedure)}`, procedure),
     ),
     ...studies.map((study) =>
       event(
@@ -157,6 +161,11 @@ function timeline({ studies, procedures, forecasts }: ChartContent): readonly Ch
   ].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
 }
 
+/** When a procedure ended, or was done. */
+export function performedAt({ performedPeriod, performedDateTime }: Procedure): string | undefined {
+  return performedPeriod?.end ?? performedDateTime;
+}
+
 /** What decision support may answer differently to: which entries there are, and whether they stand. */
 function standingOf({ studies, procedures, forecasts }: ChartContent): string {
   const entries = [...studies, ...procedures, ...forecasts];
@@ -165,21 +174,21 @@ function standingOf({ studies, procedures, forecasts }: ChartContent): string {
 
 const STANDING = { ImagingStudy: 'available', Procedure: 'completed' } as const;
 
-function stands({ resourceType, status }: ImagingStudy | Procedure): boolean {
-  return status === STANDING[resourceType];
+function isEditable(resource: ChartEvent['resource']): resource is ImagingStudy | Procedure {
+  return resource.resourceType in STANDING;
 }
 
-function unlessStanding(resource: ImagingStudy | Procedure): string {
-  return stands(resource) ? '' : ` (${resource.status})`;
+function unlessStanding({ resourceType, status }: ImagingStudy | Procedure): string {
+  return status === STANDING[resourceType] ? '' : ` (${status})`;
 }
 
-function editName(resource: ImagingStudy | Procedure): string {
-  return stands(resource) ? 'Mark as entered in error' : 'Restore';
+function editName({ status }: ImagingStudy | Procedure): string {
+  return status === 'entered-in-error' ? 'Restore' : 'Mark as entered in error';
 }
 
 /** Or restores what was; then tells hemocast to look, as an EHR's Subscription does. */
 async function enterInError(resource: ImagingStudy | Procedure): Promise<void> {
-  const status = stands(resource) ? 'entered-in-error' : STANDING[resource.resourceType];
+  const status = resource.status === 'entered-in-error' ? STANDING[resource.resourceType] : 'entered-in-error';
   await update({ ...resource, status } as ImagingStudy | Procedure);
   await fetch('/v1/notifications', { method: 'POST' });
 }
@@ -199,4 +208,9 @@ function forecastWords({ prediction, status }: RiskAssessment): string {
 export function nameOf({ name }: Patient): string {
   const [{ family = '', given = [] } = {}] = name ?? [];
   return [family, given.join(' ')].filter(Boolean).join(', ') || 'Name not stated';
+}
+
+export function sexAndAge({ gender, birthDate }: Patient): string {
+  const age = ageOf(birthDate, new Date());
+  return [gender, age !== undefined && `${age} years`].filter(Boolean).join(', ');
 }

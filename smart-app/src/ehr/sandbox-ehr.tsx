@@ -1,7 +1,8 @@
-import type { Patient, RiskAssessment } from '@medplum/fhirtypes';
+import type { Patient, Procedure, RiskAssessment } from '@medplum/fhirtypes';
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { Chart, nameOf } from './chart.tsx';
+import { dateTimeText } from '../chart/fhir-text.ts';
 import { percentText } from '../views/risk-panel.tsx';
+import { Chart, nameOf, performedAt, sexAndAge } from './chart.tsx';
 import { searchOf } from './fhir.ts';
 import { launchUrl } from './launch.ts';
 import { OrderEntry } from './order-entry.tsx';
@@ -12,6 +13,7 @@ const DISCLAIMER = 'Research use only, trained on simulated data, not a medical 
 /** Patient list, chart, order entry, and the panel in which the app runs as in an EHR. */
 export function SandboxEhr() {
   const [patients, setPatients] = useState<readonly Patient[]>([]);
+  const [treated, setTreated] = useState<ReadonlyMap<string, string>>(new Map());
   const [assessed, setAssessed] = useState<ReadonlyMap<string, string>>(new Map());
   const [chosen, setChosen] = useState<string>();
   const [app, setApp] = useState<string>();
@@ -24,13 +26,15 @@ export function SandboxEhr() {
   const [turns, setTurns] = useState(0);
 
   const refresh = useCallback(async () => {
-    const [found, forecasts, operation] = await Promise.all([
+    const [found, procedures, forecasts, operation] = await Promise.all([
       searchOf<Patient>('Patient', '_count=100'),
+      searchOf<Procedure>('Procedure', '_count=200'),
       searchOf<RiskAssessment>('RiskAssessment', '_count=200'),
       fetch('/v1/operation').then((response) => response.json() as Promise<{ mode?: string }>),
     ]);
     setSwitch(SWITCHED[operation.mode ?? ''] ?? '');
     setPatients(found);
+    setTreated(lastProcedures(procedures));
     setAssessed(pills(forecasts));
     setChosen((current) => current ?? found[0]?.id);
   }, []);
@@ -91,7 +95,8 @@ export function SandboxEhr() {
               <li key={each.id}>
                 <button type="button" aria-current={each.id === chosen} onClick={() => open(each.id ?? '')}>
                   <span>{nameOf(each)}</span>
-                  <span className="quiet">{[each.gender, each.birthDate].filter(Boolean).join(', ')}</span>
+                  <span className="quiet">{sexAndAge(each)}</span>
+                  <span className="quiet times">{treated.get(`Patient/${each.id}`) ?? 'no procedure'}</span>
                   <span className="pill">{assessed.get(`Patient/${each.id}`) ?? 'not assessed'}</span>
                 </button>
               </li>
@@ -143,6 +148,19 @@ const SWITCHED: Readonly<Record<string, string>> = {
 function bringIntoView(element: HTMLElement | null): void {
   const top = element?.getBoundingClientRect().top ?? 0;
   if (top < 0 || top > window.innerHeight / 2) element?.scrollIntoView({ block: 'start' });
+}
+
+/** What was done last and when it ended, in words, by patient. */
+function lastProcedures(procedures: readonly Procedure[]): ReadonlyMap<string, string> {
+  const done = procedures
+    .filter(({ status }) => status === 'completed')
+    .toSorted((a, b) => Date.parse(performedAt(a) ?? '') - Date.parse(performedAt(b) ?? ''));
+  return new Map(
+    done.map((procedure) => [
+      procedure.subject.reference ?? '',
+      `${procedure.code?.text ?? 'Procedure'}\n${dateTimeText(performedAt(procedure)) ?? 'time not stated'}`,
+    ]),
+  );
 }
 
 /** The newest forecast that stands, in words, by patient. */
