@@ -228,9 +228,9 @@ describeWith('Chromium', 'The app over time', () => {
   });
 
   it('takes no focus where nothing had it', async () => {
-    const { page, close } = await openApp(browser, service, 'novak-petra');
+    const { page, close } = await openApp(browser, service, 'rivera-ana');
     await stateOf(page, 'current');
-    const [{ id }] = await forecastsOf(service, 'novak-petra');
+    const [{ id }] = await forecastsOf(service, 'rivera-ana');
     const isBody = 'document.activeElement === document.body';
     expect(await page.evaluate(isBody)).toBe(true);
     await changeResource(service, `RiskAssessment/${id}`, (risk) => void (risk.status = 'entered-in-error'));

@@ -13,7 +13,7 @@ export interface Finding {
 }
 
 /** In the order of the screen. */
-const LABELS: Readonly<Record<string, string>> = {
+export const LABELS: Readonly<Record<string, string>> = {
   'hyperdense-volume': 'Hyperdense volume',
   'maximum-attenuation': 'Highest attenuation in it',
   'mean-attenuation': 'Mean attenuation in it',

@@ -1,6 +1,7 @@
 /** Initial CT left, generated follow-up CT right, never the reverse and never one without the other. */
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'react';
 import type { KeyboardEvent, ReactNode } from 'react';
+import { dateTimeText } from '../chart/fhir-text.ts';
 import type { GeneratedImage } from '../chart/provenance.ts';
 import type { Session } from '../session/launched.ts';
 import { mostAttendedSlice } from './attention.ts';
@@ -23,10 +24,12 @@ interface Props {
   readonly studyReference: string;
   /** "RiskAssessment/<id>" */
   readonly forecastReference: string;
+  /** The initial CT, dateTime. */
+  readonly acquiredAt: string | undefined;
   readonly image: GeneratedImage;
 }
 
-export default function Viewer({ session, studyReference, forecastReference, image }: Props): ReactNode {
+export default function Viewer({ session, studyReference, image, ...rest }: Props): ReactNode {
   const [pair, setPair] = useState<CtPair>();
   const [failure, setFailure] = useState<string>();
   useEffect(() => {
@@ -50,12 +53,12 @@ export default function Viewer({ session, studyReference, forecastReference, ima
         Loading both CTs …
       </p>
     );
-  return <PairView pair={pair} session={session} forecastReference={forecastReference} />;
+  return <PairView pair={pair} session={session} {...rest} />;
 }
 
-type PairProps = Pick<Props, 'session' | 'forecastReference'> & { readonly pair: CtPair };
+type PairProps = Pick<Props, 'session' | 'forecastReference' | 'acquiredAt'> & { readonly pair: CtPair };
 
-function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
+function PairView({ pair, session, forecastReference, acquiredAt }: PairProps): ReactNode {
   const { slices, hyperdenseMl } = pair.geometry;
   const opening = openingSlice(slices, hyperdenseMl);
   const [view, dispatch] = useReducer(
@@ -157,7 +160,7 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
       <figcaption>
         {side === 'initial' ? (
           <>
-            <strong>Initial CT</strong> <span>acquired</span>
+            <strong>Initial CT</strong> <span>acquired {dateTimeText(acquiredAt)}</span>
           </>
         ) : (
           <>
@@ -264,11 +267,6 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
         <button type="button" aria-pressed={view.difference} onClick={() => dispatch({ kind: 'difference' })}>
           Difference
         </button>
-        {typeof attentionMap === 'object' && (
-          <button type="button" aria-pressed={view.attention} onClick={() => dispatch({ kind: 'attention' })}>
-            Attention
-          </button>
-        )}
         <button type="button" aria-label="Zoom out" onClick={() => dispatch({ kind: 'zoom', factor: 0.8 })}>
           −
         </button>
@@ -281,6 +279,11 @@ function PairView({ pair, session, forecastReference }: PairProps): ReactNode {
         <button type="button" aria-expanded={help} aria-controls="viewer-help" onClick={() => setHelp(!help)}>
           Keys
         </button>
+        {typeof attentionMap === 'object' && (
+          <button type="button" aria-pressed={view.attention} onClick={() => dispatch({ kind: 'attention' })}>
+            Attention
+          </button>
+        )}
       </div>
       {view.difference && <DifferenceLegend />}
       {view.attention && (

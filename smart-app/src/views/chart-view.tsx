@@ -1,4 +1,7 @@
-/** The whole screen of one patient, in the order in which a clinician needs it. */
+/**
+ * The whole screen of one patient, in the order in which a clinician needs it. What comes late has its room from the start:
+ * under someone who reads, nothing moves unless the forecast itself changes or the chart cannot be read.
+ */
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { chooseForecast } from '../chart/forecast.ts';
@@ -24,7 +27,7 @@ import { ClosedViewer } from './closed-viewer.tsx';
 import { FindingsPanel } from './findings-panel.tsx';
 import { useKeptFocus } from './kept-focus.ts';
 import { LimitsPanel } from './limits-panel.tsx';
-import { NewerStudyNotice, StandingNotice, WorkNotice } from './notices.tsx';
+import { CtLine, StandingNotice, WorkNotice } from './notices.tsx';
 import { HistoryPanel, OriginPanel } from './origin-panel.tsx';
 import { RiskPanel } from './risk-panel.tsx';
 import { ViewerPanel } from './viewer-panel.tsx';
@@ -171,11 +174,24 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   const withheld = WITHHELD[standing];
   const restsOnCt = forecast !== undefined && (standing === 'current' || standing === 'past');
   const newer = restsOnCt ? newerThan(list.studies ?? [], forecast.studyReference) : undefined;
+  const workNotice = screen !== undefined && chosen !== undefined && failure?.isOver !== true && (
+    <WorkNotice
+      work={work}
+      chosen={chosen}
+      filed={filed}
+      isWhole={screen.problem === undefined}
+      list={list}
+      wanted={followed}
+      asking={asking}
+      onAssess={(id) => void assess(id)}
+      usualMs={session.config.usualMs}
+    />
+  );
   const keptFocus = useKeptFocus();
   if (failure !== undefined && screen === undefined) {
     return (
       <>
-        <Banner patient={undefined} study={undefined} label={session.config.disclaimer} />
+        <Banner patient={undefined} label={session.config.disclaimer} />
         <Announcement>{''}</Announcement>
         <main {...keptFocus}>
           <section className="panel notice warning" role="alert">
@@ -193,7 +209,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   }
   return (
     <>
-      <Banner patient={screen?.patient} study={study} label={forecast?.label ?? session.config.disclaimer} />
+      {screen && <Banner patient={screen.patient} label={forecast?.label ?? session.config.disclaimer} />}
       <Announcement>
         {chosen === undefined
           ? ''
@@ -207,12 +223,13 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             })}
       </Announcement>
       <main
+        key={screen === undefined ? 'reading' : 'read'}
         aria-label="Forecast of hemorrhage"
         aria-busy={screen === undefined}
         data-state={stateName(chosen, work)}
         {...keptFocus}
       >
-        {screen === undefined && <p className="panel notice">Reading the chart …</p>}
+        {screen === undefined && <h1 className="panel notice">Reading the chart …</h1>}
         {failure !== undefined && (
           <p className="panel notice warning" role="alert">
             {failure.words} What is shown was read earlier.
@@ -230,30 +247,25 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           </p>
         )}
         {chosen !== undefined && <StandingNotice chosen={chosen} withdrawnAt={current?.withdrawnAt} onOpen={open} />}
-        {restsOnCt && failure?.isOver !== true && <NewerStudyNotice newer={newer} problem={list.problem} />}
-        {screen !== undefined && chosen !== undefined && failure?.isOver !== true && (
-          <WorkNotice
-            work={work}
-            chosen={chosen}
-            filed={filed}
-            isWhole={screen.problem === undefined}
-            list={list}
-            wanted={followed}
-            asking={asking}
-            onAssess={(id) => void assess(id)}
-            usualMs={session.config.usualMs}
-          />
-        )}
+        {restsOnCt && failure?.isOver !== true && <CtLine forecast={forecast} list={list} work={work} />}
+        {chosen?.current === undefined && workNotice}
         {chosen !== undefined && forecast !== undefined && (
           <div className="forecast">
             <div className="column">
               <RiskPanel forecast={forecast} standing={standing} />
-              <FindingsPanel details={current} standing={standing} withheld={withheld} />
+              <FindingsPanel
+                details={current}
+                expects={forecast.observationReferences.length > 0}
+                standing={standing}
+                withheld={withheld}
+              />
+              {chosen.current !== undefined && workNotice}
             </div>
             {withheld === undefined ? (
               <ViewerPanel
                 session={session}
                 forecast={forecast}
+                acquiredAt={study?.startedAt}
                 details={current}
                 standing={standing}
                 counts={standing === 'current' && AS_WRITTEN.has(forecast.status)}

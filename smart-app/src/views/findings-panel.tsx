@@ -1,4 +1,6 @@
 import type { ReactNode } from 'react';
+import { LABELS } from '../chart/findings.ts';
+import type { Finding } from '../chart/findings.ts';
 import type { Standing } from '../chart/forecast.ts';
 import type { Details } from '../chart/read-chart.ts';
 
@@ -7,14 +9,24 @@ const OF_ANOTHER_TIME: Partial<Record<Standing, string>> = {
   superseded: 'Measured for the assessment that has been replaced.',
 };
 
+const AWAITED: readonly Finding[] = Object.entries(LABELS).map(([key, label]) => ({
+  key,
+  label,
+  value: '…',
+  absentReason: undefined,
+  definition: undefined,
+}));
+
 interface Props {
   readonly details: Details | undefined;
+  /** Whether the forecast names any. */
+  readonly expects: boolean;
   readonly standing: Standing;
   /** Why they are not shown. */
   readonly withheld: string | undefined;
 }
 
-export function FindingsPanel({ details, standing, withheld }: Props): ReactNode {
+export function FindingsPanel({ details, expects, standing, withheld }: Props): ReactNode {
   const heading = <h2 id="findings-heading">What the initial CT shows</h2>;
   if (withheld !== undefined) {
     return (
@@ -24,17 +36,16 @@ export function FindingsPanel({ details, standing, withheld }: Props): ReactNode
       </section>
     );
   }
+  const findings = details?.findings ?? (expects ? AWAITED : []);
   return (
     <section className="panel findings" aria-labelledby="findings-heading">
       {heading}
       {OF_ANOTHER_TIME[standing] && <p className="quiet">{OF_ANOTHER_TIME[standing]}</p>}
-      {details === undefined ? (
-        <p className="quiet">Reading the measurements …</p>
-      ) : details.findings.length === 0 ? (
+      {findings.length === 0 ? (
         <p>No measurements are in the chart.</p>
       ) : (
-        <dl>
-          {details.findings.map(({ key, label, value, absentReason }) => (
+        <dl aria-busy={details === undefined}>
+          {findings.map(({ key, label, value, absentReason }) => (
             <div key={key}>
               <dt>{label}</dt>
               <dd>{value ?? 'not available'}</dd>
@@ -43,10 +54,10 @@ export function FindingsPanel({ details, standing, withheld }: Props): ReactNode
           ))}
         </dl>
       )}
-      {details !== undefined && details.findings.length > 0 && (
+      {findings.length > 0 && (
         <details>
           <summary>How these are measured</summary>
-          {details.findings.map(
+          {findings.map(
             ({ key, label, definition }) =>
               definition && (
                 <p key={key}>

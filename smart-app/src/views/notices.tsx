@@ -3,6 +3,7 @@ import { useState } from 'react';
 import type { ReactNode } from 'react';
 import { dateTimeText } from '../chart/fhir-text.ts';
 import type { ChosenForecast, Forecast, Standing } from '../chart/forecast.ts';
+import { newerThan } from '../chart/studies.ts';
 import type { Study, StudyList } from '../chart/studies.ts';
 import { nextStep, stageText, usualText } from '../chart/work.ts';
 import type { Filed, Work } from '../chart/work.ts';
@@ -289,25 +290,48 @@ export function StandingNotice({
   );
 }
 
-/** Whether the forecast rests on the newest CT, where it does not or that is not known. */
-export function NewerStudyNotice({
-  newer,
-  problem,
+/** Which CT the forecast rests on, and whether that is the newest: a line whose room is there before its words are. */
+export function CtLine({
+  forecast: { studyReference },
+  list: { studies, problem },
+  work,
 }: {
-  readonly newer: Study | undefined;
-  readonly problem: string | undefined;
+  readonly forecast: Forecast;
+  readonly list: StudyList;
+  readonly work: Work | undefined;
 }): ReactNode {
+  const newer = newerThan(studies ?? [], studyReference);
   if (newer !== undefined) {
     return (
-      <p className="panel notice warning">
-        A newer CT is in the chart: {wordsOf(newer)}. The forecast below rests on the earlier one.
+      <p className="panel notice ct-line warning">
+        A newer CT is in the chart: {dateTimeText(newer.startedAt)}
+        {fateOf(newer, work)}.
       </p>
     );
   }
-  if (problem === undefined) return null;
+  if (problem !== undefined) {
+    return (
+      <p className="panel notice ct-line warning">
+        The CT studies could not be read: whether a newer CT is in the chart is not known. {problem}
+      </p>
+    );
+  }
+  const at = dateTimeText(studies?.find(({ reference }) => reference === studyReference)?.startedAt);
+  const areDated = studies?.every(({ startedAt }) => startedAt !== undefined);
   return (
-    <p className="panel notice warning">
-      The CT studies could not be read: whether a newer CT is in the chart is not known. {problem}
+    <p className="panel notice ct-line">
+      {studies === undefined
+        ? 'Looking for newer CT studies …'
+        : at === undefined
+          ? 'The forecast rests on a CT whose time is not known.'
+          : `The forecast rests on the CT of ${at}, the newest${areDated ? '' : ' whose time is known'}.`}
     </p>
   );
+}
+
+/** What the service did with it, so far. */
+function fateOf({ reference }: Study, work: Work | undefined): string {
+  if (work === undefined || !('assessment' in work) || work.assessment.imagingStudy !== reference) return '';
+  const isOver = work.kind === 'refused' || work.kind === 'failed';
+  return work.kind === 'open' ? ', being assessed' : isOver ? ', not assessed' : '';
 }

@@ -22,13 +22,15 @@ const NOT_STARTED = (
 interface Props {
   readonly session: Session;
   readonly forecast: Forecast;
+  /** The initial CT, dateTime. */
+  readonly acquiredAt: string | undefined;
   readonly details: Details | undefined;
   readonly standing: Standing;
   /** Whether the forecast is current and as it was filed: the picture of both CTs has the number in its pixels. */
   readonly counts: boolean;
 }
 
-export function ViewerPanel({ session, forecast, details, standing, counts }: Props): ReactNode {
+export function ViewerPanel({ session, forecast, acquiredAt, details, standing, counts }: Props): ReactNode {
   const painted = usePainted();
   const { studyReference } = forecast;
   return (
@@ -59,6 +61,7 @@ export function ViewerPanel({ session, forecast, details, standing, counts }: Pr
               session={session}
               studyReference={studyReference}
               forecastReference={forecast.reference}
+              acquiredAt={acquiredAt}
               image={details.image}
             />
           </Suspense>
