@@ -1,7 +1,6 @@
 /** The simulated patients' charts: who they are, why they came, what was done. Their images are filed by `link-study.ts`. */
 import type { WithId } from '@medplum/core';
 import type { CodeableConcept, Condition, Encounter, Meta, Patient, Procedure, Resource } from '@medplum/fhirtypes';
-import { hoursAfter } from '../ehr/date-time.ts';
 import { readIfExists } from './chart.ts';
 import { digest, patientIdentifier } from './dicom-to-fhir.ts';
 import type { SandboxRepository } from './fhir/repository.ts';
@@ -98,9 +97,16 @@ function toEncounter({ slug, thrombectomyStart }: SimulatedPatient): WithId<Enco
       display: 'inpatient encounter',
     },
     subject: { reference: `Patient/${slug}` },
-    period: { start: hoursAfter(thrombectomyStart, -doorToPunctureMin / 60) },
+    period: { start: minutesBefore(thrombectomyStart, doorToPunctureMin) },
     reasonReference: [{ reference: `Condition/${slug}-stroke` }],
   };
+}
+
+/** On the clock that the instant was written with. */
+function minutesBefore(instant: string, minutes: number): string {
+  const zone = /(Z|[+-]\d\d:\d\d)$/.exec(instant)![0];
+  const onTheClock = Date.parse(instant.replace(zone, 'Z')) - minutes * 60_000;
+  return new Date(onTheClock).toISOString().slice(0, 19) + zone;
 }
 
 function toProcedure({ slug, side, thrombectomyStart, thrombectomyEnd }: SimulatedPatient): WithId<Procedure> {

@@ -1,8 +1,10 @@
 /** What the app makes of the chart: round trips through the service's own mappings, and charts that someone else wrote. */
 import { describe, expect, it } from '@jest/globals';
 import { toForecastObservation } from '../../api/ehr/degraded.ts';
-import { toPictureDocument } from '../../api/ehr/media.ts';
+import { toDevice } from '../../api/ehr/device.ts';
+import { toMedia, toPictureDocument } from '../../api/ehr/media.ts';
 import { toObservation } from '../../api/ehr/observation.ts';
+import { toProvenance } from '../../api/ehr/provenance.ts';
 import { toRiskAssessment } from '../../api/ehr/risk-assessment.ts';
 import { FINDING_KEYS } from '../../api/ehr/ids.ts';
 import { CONFOUNDER } from '../../api/ehr/written-report.ts';
@@ -11,13 +13,14 @@ import { chooseForecast, toForecast } from '../../smart-app/src/chart/forecast.t
 import type { Forecast } from '../../smart-app/src/chart/forecast.ts';
 import { dateTimeText } from '../../smart-app/src/chart/fhir-text.ts';
 import { toPatientSummary } from '../../smart-app/src/chart/patient.ts';
-import { toComparison } from '../../smart-app/src/chart/provenance.ts';
+import { toComparison, toGeneratedImage, toModelName, toOrigin } from '../../smart-app/src/chart/provenance.ts';
 import { readFirstScreen } from '../../smart-app/src/chart/read-chart.ts';
 import { lacksCtOf, newerThan, toStudies } from '../../smart-app/src/chart/studies.ts';
 import { judgeFiled, toWork, usualText } from '../../smart-app/src/chart/work.ts';
 import type { Assessment } from '../../smart-app/src/chart/work.ts';
 import { EhrError } from '../../smart-app/src/session/launched.ts';
 import type { EhrReader } from '../../smart-app/src/session/launched.ts';
+import { MODEL } from '../ehr/support/report.ts';
 import { PLAIN, written as writeExample } from '../ehr/support/written.ts';
 
 const written = await writeExample();
@@ -397,5 +400,68 @@ describe('The rest of the chart', () => {
     expect(toWork([item(done)], 'Patient/a').kind).toBe('filed');
     expect(toWork([item({ ...done, flags: [{ code: 'shadow-operation' }] })], 'Patient/a').kind).toBe('kept');
     expect(toWork([item({ ...done, withdrawal: { code: 'study-withdrawn' } })], 'Patient/a').kind).toBe('idle');
+  });
+});
+
+/** The resource with each of its fields in turn, at any depth, of another kind. */
+function* disfigured(resource: unknown): Generator<[field: string, value: unknown]> {
+  for (const [key, value] of Object.entries(resource as object)) {
+    const having = (other: unknown): unknown =>
+      Array.isArray(resource) ? resource.with(Number(key), other) : { ...(resource as object), [key]: other };
+    for (const other of [null, 7, true, 'text', [], [null], {}]) yield [key, having(other)];
+    if (typeof value === 'object' && value !== null) {
+      for (const [field, inner] of disfigured(value)) yield [`${key}.${field}`, having(inner)];
+    }
+  }
+}
+
+/** Undefined, or of the kind that it is where nothing is wrong, all the way down. */
+function isOfKind(value: unknown, model: unknown): boolean {
+  if (value === undefined || model === undefined) return value !== null;
+  if (Array.isArray(model)) return Array.isArray(value) && value.every((item) => isOfKind(item, model[0]));
+  if (typeof model !== 'object' || model === null) return typeof value === typeof model;
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).every(([key, item]) => isOfKind(item, (model as Record<string, unknown>)[key]));
+}
+
+const plain = await writeExample(undefined, PLAIN);
+
+describe('A chart with any one field of another kind', () => {
+  const studyReference = `ImagingStudy/${written.report.study.reference.id}`;
+  const id = { resourceType: 'RiskAssessment', id: 'r' } as const;
+  const patient = {
+    ...{ resourceType: 'Patient', id: 'p', birthDate: '1955-06-15', gender: 'female', deceasedBoolean: false },
+    name: [{ use: 'official', family: 'Doe', given: ['Jane'] }],
+    identifier: [{ type: { coding: [{ code: 'MR' }] }, value: '42' }],
+  };
+  const study = {
+    ...{ resourceType: 'ImagingStudy', id: 's', status: 'available', subject: { reference: 'Patient/p' } },
+    ...{ started: '2026-03-10T01:05:00Z', description: 'CT head', modality: [{ code: 'CT' }] },
+    identifier: [{ system: 'urn:dicom:uid', value: 'urn:oid:2.25.1' }],
+  };
+  it.each<[string, object, (value: unknown) => unknown]>([
+    ['forecast', { ...resource, ...id }, (value) => toForecast(value, patientReference)],
+    ['forecast as an Observation', toForecastObservation(plain), (value) => toForecast(value, patientReference)],
+    ['measurement', toObservation(written, 'hyperdense-volume'), (value) => toFindings([value], patientReference)],
+    ['origin', toProvenance(written), (value) => toOrigin([value], written.references.riskAssessment)],
+    ['model', { ...toDevice(MODEL), id: 'd' }, toModelName],
+    [
+      'generated CT',
+      toMedia(written, 'follow-up'),
+      (value) => toGeneratedImage([value], patientReference, studyReference),
+    ],
+    ['picture', toPictureDocument(plain), (value) => toComparison([value], patientReference, studyReference)],
+    ['patient', patient, (value) => toPatientSummary(value, 'Patient/p', new Date(2026, 5, 15))],
+    ['CT study', study, (value) => toStudies([value], 'Patient/p')],
+  ])('is read all the same, or as not holding it: %s', (_what, whole, read) => {
+    const model = read(whole);
+    expect(model).toBeDefined();
+    const fields = [...disfigured(whole)];
+    expect(fields.length).toBeGreaterThan(50);
+    const wrong = fields.filter(([, value]) => {
+      const found = read(value);
+      return found !== 'foreign' && !isOfKind(found, model);
+    });
+    expect(wrong.map(([field]) => field)).toEqual([]);
   });
 });

@@ -23,7 +23,7 @@ export function conceptText(concept: CodeableConcept | undefined): string | unde
 
 export function hasCode(concept: CodeableConcept | undefined, code: string): boolean {
   return listOf(concept?.coding).some(
-    (coding) => coding.code === code && coding.system?.startsWith(NAMESPACE) === true,
+    (coding) => coding.code === code && textOf(coding.system)?.startsWith(NAMESPACE) === true,
   );
 }
 

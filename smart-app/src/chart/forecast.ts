@@ -96,7 +96,7 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
     },
     assumedPrevalencePercent: percentOf(Number(match(PREVALENCE)?.[1])),
     bandBounds: bands && { moderatePercent: Number(bands[2]), highPercent: Number(bands[3]) },
-    window: stated.window && { start: textOf(stated.window.start), end: textOf(stated.window.end) },
+    window: stated.window ? { start: textOf(stated.window.start), end: textOf(stated.window.end) } : undefined,
     label,
     limits: [
       ...confounder,
