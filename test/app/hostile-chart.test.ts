@@ -1,6 +1,6 @@
 /** Charts that attack their reader, and two patients on one screen. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { describeWith } from '../support/components.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import {
@@ -37,11 +37,52 @@ const PAYLOADS = [
 ];
 const HOSTILE = PAYLOADS.join(' ');
 
-/** Each payload stands there as text. CSS may write it in capitals; a wrapped line may break it. */
+/** Each payload stands there as text. */
 async function expectPayloadsIn(place: Locator, payloads: readonly string[] = PAYLOADS): Promise<void> {
-  const plain = (text: string): string => text.toLowerCase().replace(/\s+/g, ' ');
-  const shown = plain(await place.innerText());
-  for (const payload of payloads) expect(shown).toContain(plain(payload));
+  expectPayloads(await place.innerText(), payloads);
+}
+
+/** CSS may write it in capitals; a wrapped line may break it. */
+function expectPayloads(text: string, payloads: readonly string[] = PAYLOADS): void {
+  const plain = (words: string): string => words.toLowerCase().replace(/\s+/g, ' ');
+  for (const payload of payloads) expect(plain(text)).toContain(plain(payload));
+}
+
+/** What a chart may hold in place of a text. */
+const NO_TEXTS: readonly unknown[] = [7, true, null, {}, [HOSTILE], { text: HOSTILE }];
+
+/** One word, longer than any screen is wide. */
+const LONG = 'W'.repeat(20_000);
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type Resource = any;
+
+/** The notes that the screen takes apart: the label, and the interval with its method. */
+function changeNotes({ note: notes }: Resource, label: unknown, interval: (before: string) => unknown): void {
+  for (const note of notes) {
+    if (note.text.includes('not a medical device')) note.text = label;
+    else if (/interval of the probability/.test(note.text)) note.text = interval(note.text);
+  }
+}
+
+function attackNotes(resource: Resource, words = HOSTILE): void {
+  changeNotes(resource, `${words} not a medical device`, (interval) =>
+    interval.replace(/(Method: )[^]*/, `$1${words}`),
+  );
+}
+
+/** The EHR answers with changed resources: those that its own checks would not take. */
+async function changeAnswers(
+  context: BrowserContext,
+  path: string,
+  change: (resource: Resource) => void,
+): Promise<void> {
+  await context.route(`**/sandbox/fhir/${path}`, async (route) => {
+    const response = await route.fetch();
+    const json = (await response.json()) as { entry?: { resource: Resource }[] };
+    for (const resource of json.entry?.map((entry) => entry.resource) ?? [json]) change(resource);
+    await route.fulfill({ response, json });
+  });
 }
 
 describeWith('Chromium', 'A chart that attacks its reader', () => {
@@ -63,6 +104,7 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     await changeResource(service, `RiskAssessment/${risk.id}`, (resource) => {
       resource.method.text = HOSTILE;
       resource.prediction[0].rationale = HOSTILE;
+      attackNotes(resource);
       for (const payload of PAYLOADS)
         resource.note.push({ text: payload }, { text: `Limit of this result (x): ${payload}` });
     });
@@ -101,7 +143,8 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     for (const place of [
       '.who h1',
       '.who h1 + p', // the record number
-      '.notice.warning', // the newer CT
+      '.disclaimer', // the label
+      '.risk details:last-child', // the method of the interval
       '.findings dd:not(.absent)', // the unit
       '.findings .absent',
       '.findings details',
@@ -116,17 +159,13 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     await close();
   });
 
-  it('gets no further by a sex, a time, or the words with which the service refuses', async () => {
+  it('gets no further by a sex, a time, a status, or the words with which the service refuses', async () => {
     const { page, context, requested, complaints, close } = await openApp(browser, service, 'rivera-ana');
-    const change = (path: string, edit: (resource: Record<string, unknown>) => void): Promise<unknown> =>
-      context.route(`**/sandbox/fhir/${path}`, async (route) => {
-        const response = await route.fetch();
-        const json = (await response.json()) as { entry?: { resource: Record<string, unknown> }[] };
-        for (const resource of json.entry?.map((entry) => entry.resource) ?? [json]) edit(resource);
-        await route.fulfill({ response, json });
-      });
-    await change('Patient/*', (patient) => void (patient.gender = HOSTILE));
-    await change('RiskAssessment?*', (risk) => void (risk.occurrenceDateTime = HOSTILE));
+    await changeAnswers(context, 'Patient/*', (patient) => void (patient.gender = HOSTILE));
+    await changeAnswers(context, 'RiskAssessment?**', (risk) => {
+      risk.occurrenceDateTime = HOSTILE;
+      risk.status = HOSTILE;
+    });
     await context.route('**/v1/imaging-studies/**', (route) =>
       route.fulfill({ status: 422, json: { detail: HOSTILE } }),
     );
@@ -134,7 +173,10 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
     await stateOf(page, 'current');
     await page.getByText('The initial CT cannot be shown').waitFor();
     await expectPayloadsIn(page.locator('.who h1 + p'));
-    await expectPayloadsIn(page.locator('.origin h2 + p'));
+    const origin = await page.locator('.origin h2 + p').innerText();
+    const [time, status] = origin.split('Status in the chart:');
+    expectPayloads(time);
+    expectPayloads(status);
     await expectPayloadsIn(page.locator('.viewer'));
     await expectNothingOf(page, requested, complaints);
     await close();
@@ -170,24 +212,104 @@ describeWith('Chromium', 'A chart that attacks its reader', () => {
       await changeResource(service, `Observation/${id}`, (resource) => {
         resource.method.text = HOSTILE;
         resource.interpretation = [{ text: HOSTILE }];
-        for (const payload of PAYLOADS) (resource.note ??= []).push({ text: payload });
+        resource.note ??= [];
+        attackNotes(resource);
+        for (const payload of PAYLOADS) resource.note.push({ text: payload });
       });
     }
+    const { entry } = await service.fhir('DocumentReference?subject=Patient/novak-petra');
+    const picture = `DocumentReference/${entry[0].resource.id}`;
+    await changeResource(service, picture, (resource) => void (resource.description = HOSTILE));
     const { page, context, requested, complaints, close } = await openApp(browser, service, 'novak-petra');
     await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ status: 404, json: {} }));
     await page.reload();
     await stateOf(page, 'current');
     await page.evaluate('document.querySelectorAll("details").forEach((element) => { element.open = true })');
-    await expectPayloadsIn(page.locator('.limits'));
+    for (const place of ['.limits', '.disclaimer', '.risk details:last-child']) {
+      await expectPayloadsIn(page.locator(place));
+    }
     await page.getByText('this picture of both').waitFor();
+    expectPayloads((await page.locator('.comparison canvas').getAttribute('aria-label'))!);
     const inserted = 'script, iframe, link, style, img:not([src^="blob:"])';
+    await expectNothingOf(page, requested, complaints, { inserted, statuses: '422|404' });
+
+    await changeAnswers(context, 'Observation?**', (observation) => void (observation.status = HOSTILE));
+    await page.reload();
+    await stateOf(page, 'current');
+    await expectPayloadsIn(page.locator('.origin h2 + p'));
+    // Under a status that nobody knows, the number in the pixels may not be the one that counts.
+    await page.getByText('The picture of both CTs is not shown').waitFor();
     await expectNothingOf(page, requested, complaints, { inserted, statuses: '422|404' });
     await close();
   });
 
-  it('gets no further by the words of a refusal, a failure or a stage', async () => {
+  it('shows the number all the same where a status, a label or the method of an interval is no text', async () => {
+    const { page, context, requested, complaints, close } = await openApp(browser, service, 'rivera-ana');
+    await stateOf(page, 'current');
+    const number = await page.getByTestId('risk').innerText();
+    const label = await page.locator('.disclaimer').innerText();
+    for (const noText of NO_TEXTS) {
+      await context.unroute('**/sandbox/fhir/RiskAssessment?**');
+      await changeAnswers(context, 'RiskAssessment?**', (risk) => {
+        risk.status = noText;
+        changeNotes(risk, noText, () => noText);
+      });
+      await page.reload();
+      await stateOf(page, 'current');
+      expect(await page.getByTestId('risk').innerText()).toBe(number);
+      await page.getByText('Status in the chart: unknown.').waitFor();
+      await page.getByText('No interval is available.').waitFor();
+      expect(await page.locator('.disclaimer').innerText()).toBe(label); // of the network in use
+      await expectNothingOf(page, requested, complaints);
+    }
+    await close();
+  });
+
+  it('shows the picture all the same where its description is no text', async () => {
+    const { page, context, requested, complaints, close } = await openApp(browser, service, 'novak-petra');
+    await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ status: 404, json: {} }));
+    for (const noText of NO_TEXTS) {
+      await context.unroute('**/sandbox/fhir/DocumentReference/*');
+      await changeAnswers(context, 'DocumentReference/*', (picture) => void (picture.description = noText));
+      await page.reload();
+      await stateOf(page, 'current');
+      await page.getByText('this picture of both').waitFor();
+      expect(await page.locator('.comparison canvas').getAttribute('aria-label')).toBe(
+        'Initial CT with the AI-generated follow-up CT.',
+      );
+      await expectNothingOf(page, requested, complaints, { statuses: '404' });
+    }
+    await close();
+  });
+
+  it('hides nothing behind a text that is too long, and pushes nothing off the screen', async () => {
+    const { page, context, requested, complaints, close } = await openApp(browser, service, 'rivera-ana');
+    await stateOf(page, 'current');
+    const number = await page.getByTestId('risk').innerText();
+    await changeAnswers(context, 'RiskAssessment?**', (risk) => {
+      risk.status = LONG;
+      attackNotes(risk, LONG);
+    });
+    await page.reload();
+    await stateOf(page, 'current');
+    await page.evaluate('document.querySelectorAll("details").forEach((element) => { element.open = true })');
+    for (const place of ['.disclaimer', '.origin h2 + p', '.risk details:last-child']) {
+      expect((await page.locator(place).innerText()).includes(LONG)).toBe(true);
+    }
+    expect(await page.getByTestId('risk').innerText()).toBe(number);
+    for (const width of [1280, 320]) {
+      await page.setViewportSize({ width, height: 800 });
+      expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+    }
+    await expectNothingOf(page, requested, complaints);
+    await close();
+  });
+
+  it('gets no further by the name of a CT, or the words of a refusal, a failure or a stage', async () => {
+    await changeResource(service, 'ImagingStudy/tanaka-hiro-ct', (study) => void (study.description = HOSTILE));
     const { page, context, requested, complaints, close } = await openApp(browser, service, 'tanaka-hiro');
     await stateOf(page, 'none-idle');
+    await expectPayloadsIn(page.getByText(/^The CT is “/));
     const work = {
       id: HOSTILE,
       patient: 'Patient/tanaka-hiro',
