@@ -186,8 +186,13 @@ describeWith('Chromium', 'The app over time', () => {
       new MutationObserver(() => {
         if (status.textContent !== said.at(-1)) said.push(status.textContent);
       }).observe(status, { childList: true, characterData: true, subtree: true });
+      window.headings = [];
+      addEventListener('focusin', ({ target }) => target.matches('h2') && headings.push(target.textContent));
     }`);
     const focused = (): Promise<string> => page.evaluate('document.activeElement.textContent');
+    // The list of CTs comes late: what is said meanwhile must be true.
+    const late = Promise.withResolvers<void>();
+    await page.route('**/sandbox/fhir/ImagingStudy?**', (route) => late.promise.then(() => route.continue()));
     const assess = page.getByRole('button', { name: 'Assess this CT' });
     await assess.focus();
     await page.keyboard.press('Enter');
@@ -196,6 +201,11 @@ describeWith('Chromium', 'The app over time', () => {
     await stateOf(page, 'current');
     await page.getByRole('heading', { name: 'under way' }).waitFor({ state: 'detached' });
     expect(await focused()).toBe('Risk of hemorrhage within 72 hours');
+    late.resolve();
+    expect(await page.evaluate('headings')).toEqual([
+      'The scan is being assessed',
+      'Risk of hemorrhage within 72 hours',
+    ]);
     await viewerReady(page);
     expect(await page.getByRole('status').count()).toBe(1); // nothing else speaks, the viewer neither
     const result = (await page.locator('[data-testid="risk"]').innerText()).replace(/%\s*/, '%, ');

@@ -15,9 +15,11 @@ import { dateTimeText } from '../../smart-app/src/chart/fhir-text.ts';
 import { toPatientSummary } from '../../smart-app/src/chart/patient.ts';
 import { toComparison, toGeneratedImage, toModelName, toOrigin } from '../../smart-app/src/chart/provenance.ts';
 import { readFirstScreen } from '../../smart-app/src/chart/read-chart.ts';
+import { ctWords } from '../../smart-app/src/chart/newest-ct.ts';
 import { lacksCtOf, newerThan, toStudies } from '../../smart-app/src/chart/studies.ts';
+import type { Study, StudyList } from '../../smart-app/src/chart/studies.ts';
 import { judgeFiled, toWork, usualText } from '../../smart-app/src/chart/work.ts';
-import type { Assessment } from '../../smart-app/src/chart/work.ts';
+import type { Assessment, Work } from '../../smart-app/src/chart/work.ts';
 import { EhrError } from '../../smart-app/src/session/launched.ts';
 import type { EhrReader } from '../../smart-app/src/session/launched.ts';
 import { MODEL } from '../ehr/support/report.ts';
@@ -158,6 +160,14 @@ describe('Which forecast counts', () => {
     });
   });
 
+  it.each(['registered', 'unknown', 'draft'])('is never one whose status is %s, as with the cards', (status) => {
+    const [older, odd] = [forecast('older', '2026-03-01'), forecast('odd', '2026-03-02', { status })];
+    expect(chooseForecast([older, odd])).toMatchObject({ shown: older, standing: 'current', current: older });
+    expect(chooseForecast([odd])).toMatchObject({ shown: undefined, current: undefined });
+    const asked = chooseForecast([odd], { riskAssessment: odd.reference });
+    expect(asked).toMatchObject({ shown: odd, standing: 'unsettled', current: undefined });
+  });
+
   it('is one only, also where a later assessment does not name the earlier one', () => {
     const later = forecast('later', '2026-01-03T00:00:00Z');
     expect(chooseForecast([old, later]).all.map(({ standing }) => standing)).toEqual(['current', 'superseded']);
@@ -268,6 +278,20 @@ function sessionOf(risks: unknown, observations: unknown): Parameters<typeof rea
   return { ehr, patientReference, windowEnds: false };
 }
 
+const [OWN, OWN_TEXT, LATER] = ['2026-03-10T01:05:00+01:00', '10 Mar 2026, 01:05 (UTC+01:00)', '2026-03-11T09:00:00Z'];
+const ct = (id: string, startedAt: string | undefined): Study => ({
+  reference: `ImagingStudy/${id}`,
+  startedAt,
+  description: 'CT head',
+  studyInstanceUid: undefined,
+});
+const workOn = (kind: 'open' | 'refused' | 'kept'): Work => ({
+  kind,
+  assessment: { imagingStudy: 'ImagingStudy/other' } as Assessment,
+});
+const newerCt = (fate: string): string =>
+  `A newer CT is in the chart: 11 Mar 2026, 09:00 (UTC)${fate}. The forecast rests on the earlier one.`;
+
 describe('The rest of the chart', () => {
   it('gives times on the clock they were written with, zone stated', () => {
     expect(dateTimeText('2026-03-10T01:05:00+01:00')).toBe('10 Mar 2026, 01:05 (UTC+01:00)');
@@ -309,6 +333,73 @@ describe('The rest of the chart', () => {
     expect(newerThan(studies(study('mr', '2026-03-11T00:30:00Z', 'MR')), 'ImagingStudy/first')).toBeUndefined();
     expect(newerThan(studies(), undefined)).toBeUndefined();
   });
+
+  it.each<[string, Partial<StudyList>, Work | undefined, string]>([
+    ['is not read yet', { studies: undefined }, undefined, 'Looking for newer CT studies …'],
+    [
+      'holds no other',
+      { studies: [ct('own', OWN)] },
+      undefined,
+      `The forecast rests on the CT of ${OWN_TEXT}, the newest.`,
+    ],
+    [
+      'holds an earlier one',
+      { studies: [ct('own', OWN), ct('other', '2026-03-09T01:05:00+01:00')] },
+      undefined,
+      `The forecast rests on the CT of ${OWN_TEXT}, the newest.`,
+    ],
+    ...[undefined, 'soon', '2026-03-10', '2026'].map((started): [string, Partial<StudyList>, undefined, string] => [
+      `holds one of ${started}`,
+      { studies: [ct('own', OWN), ct('other', started)] },
+      undefined,
+      `The forecast rests on the CT of ${OWN_TEXT}, the newest whose time is known.`,
+    ]),
+    ['holds a newer one', { studies: [ct('other', LATER), ct('own', OWN)] }, undefined, newerCt('')],
+    [
+      'holds a newer one, under way',
+      { studies: [ct('other', LATER), ct('own', OWN)] },
+      workOn('open'),
+      newerCt(', being assessed'),
+    ],
+    [
+      'holds a newer one, refused',
+      { studies: [ct('other', LATER), ct('own', OWN)] },
+      workOn('refused'),
+      newerCt(', not assessed'),
+    ],
+    [
+      'holds a newer one, kept in shadow',
+      { studies: [ct('other', LATER), ct('own', OWN)] },
+      workOn('kept'),
+      newerCt(''),
+    ],
+    [
+      'does not tell when the own one began',
+      { studies: [ct('other', LATER), ct('own', undefined)] },
+      undefined,
+      'Whether a newer CT is in the chart is not known: no time is stated for the CT of the forecast.',
+    ],
+    [
+      'does not hold the own one',
+      { studies: [ct('other', LATER)] },
+      undefined,
+      'Whether a newer CT is in the chart is not known: no time is stated for the CT of the forecast.',
+    ],
+    [
+      'could not be read',
+      { studies: [ct('own', OWN)], problem: 'The EHR answered 503.' },
+      undefined,
+      'The CT studies could not be read: whether a newer CT is in the chart is not known. The EHR answered 503.',
+    ],
+  ])(
+    'says whether the forecast’s CT is the newest, and no more than the list tells that %s',
+    (_list, list, work, text) => {
+      const whole = { studies: undefined, standing: undefined, readAt: undefined, problem: undefined, ...list };
+      const words = ctWords(whole, 'ImagingStudy/own', work);
+      expect(words.text).toBe(text);
+      expect(words.warns).toBe(/newer CT is in the chart/.test(text));
+    },
+  );
 
   it('says how long an assessment takes as the service measured it, or not at all', () => {
     const text = (time: string): string => `The latest ones here took about ${time} once their turn had come.`;

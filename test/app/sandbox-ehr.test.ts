@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { describeWith, repositoryRoot } from '../support/components.ts';
+import { describeWith, itWith, testDataDir } from '../support/components.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import { buildApp, forecastsOf, openChromium, putResource, settled, violations } from './support/app-browser.ts';
 
@@ -152,7 +152,7 @@ describeWith('Chromium', 'The sandbox EHR', () => {
   }, 60_000);
 
   const upload = async (folder: string): Promise<string> => {
-    const directory = join(repositoryRoot, '../shared/data', folder);
+    const directory = join(testDataDir, folder);
     const files = readdirSync(directory).filter((name) => !/\.(txt|md|json)$/i.test(name));
     await page.getByLabel('Files of one head CT').setInputFiles(files.map((name) => join(directory, name)));
     const steps = page.getByRole('status', { name: 'What happens with the upload' });
@@ -160,18 +160,23 @@ describeWith('Chromium', 'The sandbox EHR', () => {
     return steps.innerText();
   };
 
-  it('stores an uploaded study, opens its patient and says what happens until there is a forecast, or why there is none', async () => {
-    expect(await upload('ge_hispeed_head_tilt')).toMatch(
-      /Storing \d+ files[^]*In the chart of[^]*The forecast is in the chart/,
-    );
-    await page.getByText(/RiskAssessment: hemorrhage within 72 h/).waitFor();
-    expect(await upload('abdomen_ct_3slice_ge')).toMatch(/In the chart of[^]*No forecast: \S+/);
-    await page
-      .getByLabel('Files of one head CT')
-      .setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') });
-    await page.getByText('it takes DICOM files only').waitFor();
-    expect(complaints.splice(0)).toEqual([expect.stringContaining('409')]); // what Chromium says of that answer
-  }, 180_000);
+  itWith(
+    'test data',
+    'stores an uploaded study, opens its patient and says what happens until there is a forecast, or why there is none',
+    async () => {
+      expect(await upload('ge_hispeed_head_tilt')).toMatch(
+        /Storing \d+ files[^]*In the chart of[^]*The forecast is in the chart/,
+      );
+      await page.getByText(/RiskAssessment: hemorrhage within 72 h/).waitFor();
+      expect(await upload('abdomen_ct_3slice_ge')).toMatch(/In the chart of[^]*No forecast: \S+/);
+      await page
+        .getByLabel('Files of one head CT')
+        .setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') });
+      await page.getByText('it takes DICOM files only').waitFor();
+      expect(complaints.splice(0)).toEqual([expect.stringContaining('409')]); // what Chromium says of that answer
+    },
+    180_000,
+  );
 
   it('has a patient of whose scan no forecast can be made, and the app says why', async () => {
     await page.getByRole('button', { name: /Marino/ }).click();

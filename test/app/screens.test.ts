@@ -85,7 +85,9 @@ describeWith('Chromium', 'The screen of the app', () => {
 
   it('has the number on the screen before a line of the viewer is fetched', async () => {
     const context = await browser.newContext();
+    // Frames that come slower than any answer: who fetches with the answers fetches too soon.
     await context.addInitScript(`{
+      window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 500);
       window.framesWithRisk = 0;
       const look = () => {
         if (document.querySelector('[data-testid="risk"]')) framesWithRisk += 1;
@@ -501,6 +503,19 @@ describeWith('Chromium', 'The screen of the app', () => {
     await stateOf(page, 'current');
     await page.getByText('holds no generated follow-up CT').waitFor();
     expect(await inspect(page, 'no-image')).toEqual([]);
+    await close();
+  });
+
+  it('says that the EHR keeps the generated CT from the user, shows no CT alone, and keeps the number', async () => {
+    const { page, context, close } = await openApp(browser, service, 'lindqvist-maja');
+    await context.route('**/sandbox/fhir/Binary/**', (route) => route.fulfill({ status: 403, body: 'no' }));
+    await page.reload();
+    await page
+      .getByText('The generated CT cannot be shown, and no CT is shown alone. The EHR answered 403 for Binary.')
+      .waitFor();
+    expect(await page.locator('.pane').count()).toBe(0);
+    await stateOf(page, 'current');
+    expect(await inspect(page, 'no-generated-ct')).toEqual([]);
     await close();
   });
 

@@ -38,7 +38,14 @@ describeWith('Chromium', 'The screen of the app', () => {
     async (_where, viewport, still) => {
       const context = await browser.newContext({ viewport });
       await context.addInitScript(WATCH);
+      const late = Promise.withResolvers<void>();
+      await context.route(/\/fhir\/(ImagingStudy\?|Observation\/|Provenance\?)/, (route) =>
+        late.promise.then(() => route.continue()),
+      );
       const { page } = await openApp(browser, service, 'lindqvist-maja', { context });
+      await page.getByTestId('risk').waitFor();
+      await settled(page);
+      late.resolve();
       await page.getByText('The forecast rests on the CT of 10 Mar 2026, 01:05 (UTC+01:00), the newest.').waitFor();
       await viewerReady(page);
       await page.getByRole('button', { name: 'Attention' }).waitFor();
@@ -52,7 +59,9 @@ describeWith('Chromium', 'The screen of the app', () => {
         identifier: [uid],
       });
       await lookAgain(page);
-      await page.getByText('A newer CT is in the chart: 11 Mar 2026, 09:00 (UTC+01:00).').waitFor();
+      await page
+        .getByText('A newer CT is in the chart: 11 Mar 2026, 09:00 (UTC+01:00). The forecast rests on the earlier one.')
+        .waitFor();
 
       const work = {
         id: 'of-the-newer-ct',

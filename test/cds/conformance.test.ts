@@ -1,6 +1,6 @@
 /**
  * CDS Hooks 2.0.1: what the text requires of a service (SHALL, MUST, REQUIRED), and some of what it recommends; the section stands in the name.
- * docs/cds-conformance.md lists every requirement of the text and the test that holds it.
+ * docs/cds-conformance.md lists what the text requires and recommends, and the test that holds it.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createElement } from 'react';

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { describe } from '@jest/globals';
+import { describe, it } from '@jest/globals';
 import { onPath, repositoryRoot } from './paths.ts';
 
 export { onPath, repositoryRoot };
@@ -38,6 +38,17 @@ export type Component = keyof typeof components;
 
 export function isPresent(component: Component): boolean {
   return components[component]();
+}
+
+/** `it` that needs a component more than its suite; as `describeWith`. */
+export function itWith(component: Component, name: string, test: () => Promise<void>, timeoutMs: number): void {
+  if (isPresent(component)) {
+    it(name, test, timeoutMs);
+  } else if (process.env.CI === 'true') {
+    throw new Error(`CI needs ${component}, which is not installed here (test "${name}").`);
+  } else {
+    it.skip(`${name} [skipped: no ${component}]`, test);
+  }
 }
 
 /** `describe` that needs a component: skipped and named where it is absent, a failure when CI=true. */

@@ -13,7 +13,7 @@ export interface Finding {
 }
 
 /** In the order of the screen. */
-export const LABELS: Readonly<Record<string, string>> = {
+export const FINDING_LABELS: Readonly<Record<string, string>> = {
   'hyperdense-volume': 'Hyperdense volume',
   'maximum-attenuation': 'Highest attenuation in it',
   'mean-attenuation': 'Mean attenuation in it',
@@ -27,7 +27,7 @@ export function toFindings(values: readonly unknown[], patientReference: string)
     .filter((value) => isResource<Observation>(value, 'Observation'))
     .filter((observation) => localReference(observation.subject?.reference) === patientReference)
     .filter(({ status }) => status !== 'entered-in-error');
-  return Object.entries(LABELS).flatMap(([key, label]) => {
+  return Object.entries(FINDING_LABELS).flatMap(([key, label]) => {
     const observation = observations.find(({ code }) => hasCode(code, key));
     if (observation === undefined) return [];
     const value = valueText(observation);

@@ -168,8 +168,14 @@ export function localReference(reference: unknown): string | undefined {
   return RELATIVE.exec(textOf(reference) ?? '')?.[1];
 }
 
-/** 'past': it would count, and the time it is about is over. 'ungrounded': it would count, and the chart does not list its CT. */
-export type Standing = 'current' | 'past' | 'superseded' | 'ungrounded' | 'withdrawn';
+/**
+ * 'past': it would count, and the time it is about is over. 'ungrounded': it would count, and the chart does not list its CT.
+ * 'unsettled': its status does not say that there is a result (ObservationStatus registered, unknown), or is none.
+ */
+export type Standing = 'current' | 'past' | 'superseded' | 'ungrounded' | 'unsettled' | 'withdrawn';
+
+/** As the cards hold it (api/cds/chart-forecasts.ts). */
+const SETTLED = new Set(['preliminary', 'final', 'amended', 'corrected']);
 
 export interface ChosenForecast {
   /** Undefined where the chart has none that may be shown. */
@@ -189,7 +195,7 @@ export interface Requested {
 
 /**
  * Of one CT one forecast counts, until its window ends: the newest that is neither withdrawn (entered-in-error) nor superseded (the
- * service marks it cancelled, a later one names it). Every other of that CT is withdrawn or superseded, whether or not a later one
+ * service marks it cancelled, a later one names it) nor unsettled. Every other of that CT counts no more, whether or not a later one
  * names it. A forecast from another CT replaces none: a card speaks of the first CT also where a later one was assessed since.
  * The requested one is shown where it is one of this patient's, else the one that counts of the requested CT, else the newest that
  * counts, else the newest that is past.
@@ -206,9 +212,11 @@ export function chooseForecast(
   const newestFirst = [...forecasts].sort((a, b) => (timeOf(b.madeAt) || 0) - (timeOf(a.madeAt) || 0));
   const standing = newestFirst.filter((forecast) => !isWithdrawn(forecast));
   const replaced = new Set(standing.map(({ supersedes }) => supersedes));
-  const valid = standing.filter(({ reference, status }) => status !== 'cancelled' && !replaced.has(reference));
+  const isReplaced = ({ reference, status }: Forecast): boolean => status === 'cancelled' || replaced.has(reference);
+  const valid = standing.filter((forecast) => !isReplaced(forecast) && SETTLED.has(forecast.status));
   const standingOf = (forecast: Forecast): Standing => {
     if (isWithdrawn(forecast)) return 'withdrawn';
+    if (!isReplaced(forecast) && !SETTLED.has(forecast.status)) return 'unsettled';
     const newest = valid.find(({ studyReference }) => studyReference === forecast.studyReference);
     if (forecast !== newest) return 'superseded';
     if (lacksCt(forecast)) return 'ungrounded';

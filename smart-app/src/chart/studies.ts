@@ -1,6 +1,6 @@
 /** The patient's CT studies, newest first. */
 import type { ImagingStudy } from '@medplum/fhirtypes';
-import { conceptText, isResource, listOf, textOf, timeOf } from './fhir-text.ts';
+import { conceptText, dateTimeText, isResource, listOf, textOf, timeOf } from './fhir-text.ts';
 import { localReference } from './forecast.ts';
 import type { Forecast } from './forecast.ts';
 
@@ -10,6 +10,11 @@ export interface Study {
   readonly description: string;
   /** Without "urn:oid:". */
   readonly studyInstanceUid: string | undefined;
+}
+
+/** A study in the words of the chart. */
+export function studyWords({ description, startedAt }: Study): string {
+  return `“${description}”, ${dateTimeText(startedAt) ?? 'time not stated'}`;
 }
 
 /** The patient's studies as last read. */

@@ -83,7 +83,7 @@ export function Chart({ patient, onLaunch, onEdited, revision }: ChartProps) {
       <h2 id="chart">
         {nameOf(patient)}{' '}
         <span className="quiet">
-          {[sexAndAge(patient), patient.birthDate && `born ${dateTimeText(patient.birthDate)}`]
+          {[sexAndAge(patient), patient.birthDate && `born ${dateTimeText(patient.birthDate) ?? patient.birthDate}`]
             .filter(Boolean)
             .join(', ')}
         </span>
@@ -145,7 +145,11 @@ function timeline({ encounters, studies, procedures, forecasts }: ChartContent):
   });
   return [
     ...encounters.map((encounter) =>
-      event(encounter.period?.start, encounter.class.code === 'IMP' ? 'Admission' : 'Visit', encounter),
+      event(
+        encounter.period?.start,
+        `${encounter.class?.code === 'IMP' ? 'Admission' : 'Visit'}${AS_EXPECTED.has(encounter.status) ? '' : ` (${encounter.status})`}`,
+        encounter,
+      ),
     ),
     ...procedures.map((procedure) =>
       event(performedAt(procedure), `${procedure.code?.text ?? 'Procedure'}${unlessStanding(procedure)}`, procedure),
@@ -172,6 +176,7 @@ function standingOf({ studies, procedures, forecasts }: ChartContent): string {
   return entries.map(({ resourceType, id, status }) => `${resourceType}/${id} ${status}`).join();
 }
 
+const AS_EXPECTED = new Set(['in-progress', 'finished']);
 const STANDING = { ImagingStudy: 'available', Procedure: 'completed' } as const;
 
 function isEditable(resource: ChartEvent['resource']): resource is ImagingStudy | Procedure {
@@ -186,7 +191,7 @@ function editName({ status }: ImagingStudy | Procedure): string {
   return status === 'entered-in-error' ? 'Restore' : 'Mark as entered in error';
 }
 
-/** Or restores what was; then tells hemocast to look, as an EHR's Subscription does. */
+/** Or restores it, as available or completed; then tells hemocast to look, as an EHR's Subscription does. */
 async function enterInError(resource: ImagingStudy | Procedure): Promise<void> {
   const status = resource.status === 'entered-in-error' ? STANDING[resource.resourceType] : 'entered-in-error';
   await update({ ...resource, status } as ImagingStudy | Procedure);

@@ -1,6 +1,6 @@
 import type { Patient, Procedure, RiskAssessment } from '@medplum/fhirtypes';
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { dateTimeText } from '../chart/fhir-text.ts';
+import { dateTimeText, timeOf } from '../chart/fhir-text.ts';
 import { percentText } from '../views/risk-panel.tsx';
 import { Chart, nameOf, performedAt, sexAndAge } from './chart.tsx';
 import { searchOf } from './fhir.ts';
@@ -13,7 +13,7 @@ const DISCLAIMER = 'Research use only, trained on simulated data, not a medical 
 /** Patient list, chart, order entry, and the panel in which the app runs as in an EHR. */
 export function SandboxEhr() {
   const [patients, setPatients] = useState<readonly Patient[]>([]);
-  const [treated, setTreated] = useState<ReadonlyMap<string, string>>(new Map());
+  const [procedures, setProcedures] = useState<ReadonlyMap<string, string>>(new Map());
   const [assessed, setAssessed] = useState<ReadonlyMap<string, string>>(new Map());
   const [chosen, setChosen] = useState<string>();
   const [app, setApp] = useState<string>();
@@ -26,7 +26,7 @@ export function SandboxEhr() {
   const [turns, setTurns] = useState(0);
 
   const refresh = useCallback(async () => {
-    const [found, procedures, forecasts, operation] = await Promise.all([
+    const [found, performed, forecasts, operation] = await Promise.all([
       searchOf<Patient>('Patient', '_count=100'),
       searchOf<Procedure>('Procedure', '_count=200'),
       searchOf<RiskAssessment>('RiskAssessment', '_count=200'),
@@ -34,7 +34,7 @@ export function SandboxEhr() {
     ]);
     setSwitch(SWITCHED[operation.mode ?? ''] ?? '');
     setPatients(found);
-    setTreated(lastProcedures(procedures));
+    setProcedures(lastProcedures(performed));
     setAssessed(pills(forecasts));
     setChosen((current) => current ?? found[0]?.id);
   }, []);
@@ -96,7 +96,7 @@ export function SandboxEhr() {
                 <button type="button" aria-current={each.id === chosen} onClick={() => open(each.id ?? '')}>
                   <span>{nameOf(each)}</span>
                   <span className="quiet">{sexAndAge(each)}</span>
-                  <span className="quiet times">{treated.get(`Patient/${each.id}`) ?? 'no procedure'}</span>
+                  <span className="quiet procedure">{procedures.get(`Patient/${each.id}`) ?? 'no procedure'}</span>
                   <span className="pill">{assessed.get(`Patient/${each.id}`) ?? 'not assessed'}</span>
                 </button>
               </li>
@@ -154,7 +154,7 @@ function bringIntoView(element: HTMLElement | null): void {
 function lastProcedures(procedures: readonly Procedure[]): ReadonlyMap<string, string> {
   const done = procedures
     .filter(({ status }) => status === 'completed')
-    .toSorted((a, b) => Date.parse(performedAt(a) ?? '') - Date.parse(performedAt(b) ?? ''));
+    .toSorted((a, b) => (timeOf(performedAt(a)) || 0) - (timeOf(performedAt(b)) || 0));
   return new Map(
     done.map((procedure) => [
       procedure.subject.reference ?? '',
@@ -166,6 +166,7 @@ function lastProcedures(procedures: readonly Procedure[]): ReadonlyMap<string, s
 /** The newest forecast that stands, in words, by patient. */
 function pills(forecasts: readonly RiskAssessment[]): ReadonlyMap<string, string> {
   const standing = forecasts
+    .filter(({ prediction }) => prediction?.[0]?.probabilityDecimal !== undefined)
     .filter(({ status }) => status !== 'entered-in-error' && status !== 'cancelled')
     .toSorted((a, b) => Date.parse(a.meta?.lastUpdated ?? '') - Date.parse(b.meta?.lastUpdated ?? ''));
   return new Map(

@@ -94,7 +94,9 @@ function isOver({ status }: Assessment): boolean {
   return ['completed', 'refused', 'failed', 'cancelled'].includes(status);
 }
 
-function resultText({ status, refusal }: Assessment): string {
+function resultText({ status, refusal, resources }: Assessment): string {
+  if (status === 'completed' && resources === null)
+    return 'The result is kept, and not in the chart (shadow operation).';
   if (status === 'completed') return 'The forecast is in the chart. Open hemocast to see it.';
   if (status === 'refused') return `No forecast: ${refusal?.message ?? 'refused.'} ${nextStep(refusal?.code ?? '')}`;
   return status === 'failed' ? 'The assessment failed; the scan is not at fault.' : 'The assessment was cancelled.';

@@ -24,7 +24,9 @@ export async function loadPair(
   const [geometryResponse, voxelResponse, dicom] = await Promise.all([
     callService(`${route}/geometry`),
     callService(`${route}/initial-ct`, { headers: { accept: 'application/octet-stream' } }),
-    ehr.readBytes(image.binaryReference, 'application/dicom'),
+    ehr.readBytes(image.binaryReference, 'application/dicom').catch((error: Error) => {
+      throw new Error(`The generated CT cannot be shown, and no CT is shown alone. ${error.message}`);
+    }),
   ]);
   if (!geometryResponse.ok) throw new Error(await whyNot(geometryResponse));
   if (!voxelResponse.ok) throw new Error(await whyNot(voxelResponse));

@@ -24,8 +24,8 @@ interface Props {
   readonly studyReference: string;
   /** "RiskAssessment/<id>" */
   readonly forecastReference: string;
-  /** The initial CT, dateTime. */
-  readonly acquiredAt: string | undefined;
+  /** Of the initial CT's study, dateTime. */
+  readonly startedAt: string | undefined;
   readonly image: GeneratedImage;
 }
 
@@ -56,9 +56,10 @@ export default function Viewer({ session, studyReference, image, ...rest }: Prop
   return <PairView pair={pair} session={session} {...rest} />;
 }
 
-type PairProps = Pick<Props, 'session' | 'forecastReference' | 'acquiredAt'> & { readonly pair: CtPair };
+type PairProps = Pick<Props, 'session' | 'forecastReference' | 'startedAt'> & { readonly pair: CtPair };
 
-function PairView({ pair, session, forecastReference, acquiredAt }: PairProps): ReactNode {
+function PairView({ pair, session, forecastReference, startedAt }: PairProps): ReactNode {
+  const studyAt = dateTimeText(startedAt);
   const { slices, hyperdenseMl } = pair.geometry;
   const opening = openingSlice(slices, hyperdenseMl);
   const [view, dispatch] = useReducer(
@@ -160,7 +161,7 @@ function PairView({ pair, session, forecastReference, acquiredAt }: PairProps): 
       <figcaption>
         {side === 'initial' ? (
           <>
-            <strong>Initial CT</strong> <span>acquired {dateTimeText(acquiredAt)}</span>
+            <strong>Initial CT</strong> <span>acquired{studyAt && `, study of ${studyAt}`}</span>
           </>
         ) : (
           <>

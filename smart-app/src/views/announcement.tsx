@@ -16,6 +16,7 @@ export function Announcement({ children }: { readonly children: string }): React
 const NOT_CURRENT: Readonly<Record<Exclude<Standing, 'current'>, string>> = {
   past: 'Its 72 hours have passed',
   superseded: 'Replaced',
+  unsettled: 'The chart does not say that it counts',
   ungrounded: 'Its CT is not in the chart',
   withdrawn: 'Withdrawn',
 };

@@ -1,6 +1,6 @@
 /**
  * The whole screen of one patient, in the order in which a clinician needs it. What comes late has its room from the start:
- * under someone who reads, nothing moves unless the forecast itself changes or the chart cannot be read.
+ * under someone who reads a forecast that counts, nothing moves unless it counts no more or the chart cannot be read.
  */
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
@@ -124,12 +124,13 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
       const found = await readWork(session, followed);
       // First: what was filed is there; and who is told nothing any more may have no session any more.
       if ((kind === 'open' && found.kind !== 'open') || (kind !== undefined && found.kind === 'unknown')) {
-        await readChart();
+        void readList();
+        await readScreen(); // and is drawn together with the work that has ended
       }
       if (isOver()) return; // of a CT that is followed no longer
       setWork((before) => (isSameFiled(before, found) ? before : found));
     },
-    [session, followed, kind, readChart],
+    [session, followed, kind, readScreen, readList],
   );
   useEffect(() => {
     let gone = false;
@@ -223,7 +224,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             })}
       </Announcement>
       <main
-        key={screen === undefined ? 'reading' : 'read'}
+        key={screen === undefined ? 'reading' : 'read'} // one takes the other's place: nothing has moved
         aria-label="Forecast of hemorrhage"
         aria-busy={screen === undefined}
         data-state={stateName(chosen, work)}
@@ -247,7 +248,9 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           </p>
         )}
         {chosen !== undefined && <StandingNotice chosen={chosen} withdrawnAt={current?.withdrawnAt} onOpen={open} />}
-        {restsOnCt && failure?.isOver !== true && <CtLine forecast={forecast} list={list} work={work} />}
+        {restsOnCt && failure?.isOver !== true && (
+          <CtLine list={list} studyReference={forecast.studyReference} work={work} />
+        )}
         {chosen?.current === undefined && workNotice}
         {chosen !== undefined && forecast !== undefined && (
           <div className="forecast">
@@ -265,7 +268,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
               <ViewerPanel
                 session={session}
                 forecast={forecast}
-                acquiredAt={study?.startedAt}
+                startedAt={study?.startedAt}
                 details={current}
                 standing={standing}
                 counts={standing === 'current' && AS_WRITTEN.has(forecast.status)}
@@ -275,7 +278,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
             )}
             <div className="column">
               {withheld === undefined && <LimitsPanel forecast={forecast} details={current} />}
-              <OriginPanel session={session} forecast={forecast} details={current} />
+              <OriginPanel session={session} forecast={forecast} study={study} details={current} />
               <HistoryPanel chosen={chosen} onOpen={open} />
             </div>
           </div>

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { LABELS } from '../chart/findings.ts';
+import { FINDING_LABELS } from '../chart/findings.ts';
 import type { Finding } from '../chart/findings.ts';
 import type { Standing } from '../chart/forecast.ts';
 import type { Details } from '../chart/read-chart.ts';
@@ -7,14 +7,15 @@ import type { Details } from '../chart/read-chart.ts';
 const OF_ANOTHER_TIME: Partial<Record<Standing, string>> = {
   past: 'Measured for the forecast whose 72 hours have passed.',
   superseded: 'Measured for the assessment that has been replaced.',
+  unsettled: 'Measured for an assessment of which the chart does not say that it counts.',
 };
 
-const AWAITED: readonly Finding[] = Object.entries(LABELS).map(([key, label]) => ({
+const AWAITED: readonly Finding[] = Object.entries(FINDING_LABELS).map(([key, label]) => ({
   key,
   label,
-  value: '…',
+  value: 'reading …',
   absentReason: undefined,
-  definition: undefined,
+  definition: 'Reading …',
 }));
 
 interface Props {

@@ -3,7 +3,8 @@ import { useState } from 'react';
 import type { ReactNode } from 'react';
 import { dateTimeText } from '../chart/fhir-text.ts';
 import type { ChosenForecast, Forecast, Standing } from '../chart/forecast.ts';
-import { newerThan } from '../chart/studies.ts';
+import { LONGEST, ctWords } from '../chart/newest-ct.ts';
+import { studyWords } from '../chart/studies.ts';
 import type { Study, StudyList } from '../chart/studies.ts';
 import { nextStep, stageText, usualText } from '../chart/work.ts';
 import type { Filed, Work } from '../chart/work.ts';
@@ -149,14 +150,10 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
   );
 }
 
-function wordsOf({ description, startedAt }: Study): string {
-  return `“${description}”, ${dateTimeText(startedAt) ?? 'time not stated'}`;
-}
-
 /** Which CT it was, in the words of the chart. */
 function studyText(studies: readonly Study[] | undefined, reference: string): string {
   const study = studies?.find((one) => one.reference === reference);
-  return `The CT is ${study === undefined ? reference : wordsOf(study)}.`;
+  return `The CT is ${study === undefined ? reference : studyWords(study)}.`;
 }
 
 /** Offers the CT that was wanted, or the only one. Where there are several it is the user who knows which one counts. */
@@ -180,7 +177,7 @@ function OfferCt({
   return (
     <>
       {studies.length === 1 ? (
-        <p>The CT is {wordsOf(studies[0])}.</p>
+        <p>The CT is {studyWords(studies[0])}.</p>
       ) : (
         <p>
           <label>
@@ -253,6 +250,10 @@ const STANDING: Readonly<Record<Exclude<Standing, 'current'>, readonly [heading:
     'This assessment has been replaced',
     'A later assessment of this patient counts instead. Do not use its number.',
   ],
+  unsettled: [
+    'The chart does not say that this assessment counts',
+    'Its status in the chart, stated below, is none of a result. Do not use its number.',
+  ],
   ungrounded: [
     'The chart does not list the CT that this forecast rests on',
     'It may have been withdrawn, or filed under another patient. Do not use the number.',
@@ -290,48 +291,20 @@ export function StandingNotice({
   );
 }
 
-/** Which CT the forecast rests on, and whether that is the newest: a line whose room is there before its words are. */
+/** Which CT the forecast rests on, and whether that is the newest. Its room is there before its words are. */
 export function CtLine({
-  forecast: { studyReference },
-  list: { studies, problem },
+  list,
+  studyReference,
   work,
 }: {
-  readonly forecast: Forecast;
   readonly list: StudyList;
+  readonly studyReference: string | undefined;
   readonly work: Work | undefined;
 }): ReactNode {
-  const newer = newerThan(studies ?? [], studyReference);
-  if (newer !== undefined) {
-    return (
-      <p className="panel notice ct-line warning">
-        A newer CT is in the chart: {dateTimeText(newer.startedAt)}
-        {fateOf(newer, work)}.
-      </p>
-    );
-  }
-  if (problem !== undefined) {
-    return (
-      <p className="panel notice ct-line warning">
-        The CT studies could not be read: whether a newer CT is in the chart is not known. {problem}
-      </p>
-    );
-  }
-  const at = dateTimeText(studies?.find(({ reference }) => reference === studyReference)?.startedAt);
-  const areDated = studies?.every(({ startedAt }) => startedAt !== undefined);
+  const { text, warns } = ctWords(list, studyReference, work);
   return (
-    <p className="panel notice ct-line">
-      {studies === undefined
-        ? 'Looking for newer CT studies …'
-        : at === undefined
-          ? 'The forecast rests on a CT whose time is not known.'
-          : `The forecast rests on the CT of ${at}, the newest${areDated ? '' : ' whose time is known'}.`}
+    <p className={`panel notice ct-line${warns ? ' warning' : ''}`} data-room={LONGEST}>
+      <span>{text}</span>
     </p>
   );
-}
-
-/** What the service did with it, so far. */
-function fateOf({ reference }: Study, work: Work | undefined): string {
-  if (work === undefined || !('assessment' in work) || work.assessment.imagingStudy !== reference) return '';
-  const isOver = work.kind === 'refused' || work.kind === 'failed';
-  return work.kind === 'open' ? ', being assessed' : isOver ? ', not assessed' : '';
 }

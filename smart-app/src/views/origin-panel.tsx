@@ -5,6 +5,8 @@ import { dateTimeText } from '../chart/fhir-text.ts';
 import type { ChosenForecast, Forecast } from '../chart/forecast.ts';
 import { readModelCard } from '../chart/read-chart.ts';
 import type { Details } from '../chart/read-chart.ts';
+import { studyWords } from '../chart/studies.ts';
+import type { Study } from '../chart/studies.ts';
 import type { Session } from '../session/launched.ts';
 import { Guard } from './guard.tsx';
 import { percentText } from './risk-panel.tsx';
@@ -15,10 +17,13 @@ const CardText = lazy(() => import('./card-text.tsx').catch(() => ({ default: Pl
 export function OriginPanel({
   session,
   forecast,
+  study,
   details,
 }: {
   session: Session;
   forecast: Forecast;
+  /** The initial CT, where the chart's list has it. */
+  study: Study | undefined;
   details: Details | undefined;
 }): ReactNode {
   const model = details?.model;
@@ -30,6 +35,7 @@ export function OriginPanel({
         {forecast.madeAt && <>, {dateTimeText(forecast.madeAt) ?? forecast.madeAt}</>}. Status in the chart:{' '}
         {forecast.status}.
       </p>
+      <p className="quiet">From {study ? studyWords(study) : 'a CT whose time is not known here'}.</p>
       {model?.sha256 && <p className="quiet">Model file SHA-256 {model.sha256.slice(0, 16)} …</p>}
       {forecast.method && (
         <details>
@@ -85,6 +91,7 @@ export function HistoryPanel({ chosen, onOpen }: HistoryProps): ReactNode {
     current: 'current',
     past: 'its 72 hours have passed',
     superseded: 'superseded',
+    unsettled: 'not said to count',
     ungrounded: 'its CT is not listed',
     withdrawn: 'withdrawn',
   } as const;

@@ -12,6 +12,7 @@ const ComparisonPicture = lazy(() => import('./comparison-picture.tsx'));
 const OF_ANOTHER_TIME: Partial<Record<Standing, string>> = {
   past: 'Of the forecast whose 72 hours have passed.',
   superseded: 'Of the assessment that has been replaced.',
+  unsettled: 'Of an assessment of which the chart does not say that it counts.',
 };
 const NOT_STARTED = (
   <p className="viewer-note" role="status">
@@ -22,15 +23,15 @@ const NOT_STARTED = (
 interface Props {
   readonly session: Session;
   readonly forecast: Forecast;
-  /** The initial CT, dateTime. */
-  readonly acquiredAt: string | undefined;
+  /** Of the initial CT's study, dateTime. */
+  readonly startedAt: string | undefined;
   readonly details: Details | undefined;
   readonly standing: Standing;
   /** Whether the forecast is current and as it was filed: the picture of both CTs has the number in its pixels. */
   readonly counts: boolean;
 }
 
-export function ViewerPanel({ session, forecast, acquiredAt, details, standing, counts }: Props): ReactNode {
+export function ViewerPanel({ session, forecast, startedAt, details, standing, counts }: Props): ReactNode {
   const painted = usePainted();
   const { studyReference } = forecast;
   return (
@@ -61,7 +62,7 @@ export function ViewerPanel({ session, forecast, acquiredAt, details, standing, 
               session={session}
               studyReference={studyReference}
               forecastReference={forecast.reference}
-              acquiredAt={acquiredAt}
+              startedAt={startedAt}
               image={details.image}
             />
           </Suspense>
