@@ -10,7 +10,9 @@ import { toCard } from './cards.ts';
 import { isCurrent, newestFirst, readChartForecasts, readChartObservations } from './chart-forecasts.ts';
 import { toForecast } from './forecast.ts';
 import type { Forecast } from './forecast.ts';
-import { hasLostItsGround } from './ground.ts';
+import { toForecastCt } from './forecast-ct.ts';
+import type { StudyList } from './forecast-ct.ts';
+import { findStudy, hasLostItsGround } from './ground.ts';
 import type { Ground } from './ground.ts';
 import type { HookCall } from './hook-call.ts';
 import { findOrder } from './orders.ts';
@@ -95,10 +97,12 @@ export async function answerHook(call: HookCall, isOwnEhr: boolean, parts: HookP
   const state = found.kind === 'unassessed' ? askFor(found.study, parts) : found;
   const card = cardOf(state);
   if (card === undefined) return { cards: [], state: state.kind };
-  if (state.kind === 'result' && (await hasLostItsGround(groundOf(state.forecast, evidence), { ...call, search }))) {
-    return { cards: [], state: 'none' };
-  }
-  return { cards: [card], state: state.kind };
+  if (state.kind !== 'result') return { cards: [card], state: state.kind };
+  const sources = { ...call, search };
+  if (await hasLostItsGround(groundOf(state.forecast, evidence), sources)) return { cards: [], state: 'none' };
+  // Its ground was just looked up: the EHR is not asked again.
+  const ct = toForecastCt(await findStudy(state.forecast.study, sources), evidence.studies);
+  return { cards: [cardOf({ ...state, ct })!], state: state.kind };
 }
 
 /** Asks for the assessment of a study that nobody has asked for, or for which nothing came of it. */
@@ -162,7 +166,7 @@ async function gatherEvidence(
   parts: HookParts,
   search: Search,
   isShown: (forecast: Forecast) => boolean,
-): Promise<Evidence> {
+): Promise<Evidence & { readonly studies: StudyList | undefined }> {
   const patientReference = `Patient/${patientId}`;
   const assessments = isOwnEhr ? (await parts.records.list({ patientReference, limit: ASSESSMENTS_READ })).items : [];
   const areFiledAs = (type: string) =>
@@ -193,7 +197,7 @@ async function gatherEvidence(
   const isNew = newest === undefined;
   const now = parts.now();
   const likely = result === undefined || isTooOld(result, { ...parts, now }) ? null : toForecast(result);
-  const [riskAssessments, studies, procedures] = await Promise.all([
+  const [riskAssessments, foundStudies, procedures] = await Promise.all([
     read('riskAssessments', 'RiskAssessment', {}, !isUnderWay),
     read('imagingStudies', 'ImagingStudy', { modality: 'CT' }, isNew),
     read('procedures', 'Procedure', { status: 'completed' }, isNew),
@@ -211,10 +215,14 @@ async function gatherEvidence(
   const filed =
     riskAssessments ?? (degraded.length > 0 && !holdsRiskAssessments ? { resources: [], isWhole: true } : undefined);
   const ofPatient = (reference: string | undefined): boolean => isPatient(reference, patientId);
+  const studies = foundStudies && {
+    ...foundStudies,
+    resources: foundStudies.resources.filter(({ subject }) => ofPatient(subject?.reference)),
+  };
   const eligible =
     studies && procedures
       ? parts.findEligibleStudy(
-          studies.resources.filter(({ subject }) => ofPatient(subject?.reference)),
+          studies.resources,
           procedures.resources.filter(({ subject }) => ofPatient(subject?.reference)),
           parts.windowEnds ? now : undefined,
         )
@@ -228,6 +236,7 @@ async function gatherEvidence(
     chart: chart?.sort(newestFirst) ?? null,
     chartIsWhole: filed?.isWhole === true && observations !== undefined,
     eligible,
+    studies,
     now,
     windowEnds: parts.windowEnds,
   };

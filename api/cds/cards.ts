@@ -7,6 +7,7 @@ import type { Measured, Measurements } from '../prediction/prediction.ts';
 import { cardUuid } from './card.ts';
 import type { Card, CardLink } from './card.ts';
 import type { Forecast } from './forecast.ts';
+import type { ForecastCt } from './forecast-ct.ts';
 import type { HookName } from './hook-call.ts';
 import { escapeMarkdown } from './markdown.ts';
 import type { PatientState } from './patient-state.ts';
@@ -77,7 +78,7 @@ interface Words {
 }
 
 const WORDS: { readonly [K in Shown['kind']]: (state: Extract<Shown, { kind: K }>, setting: CardSetting) => Words } = {
-  result: ({ forecast, windowEnd }, { order, disclaimer }) => {
+  result: ({ forecast, windowEnd, ct }, { order, disclaimer }) => {
     const { probability, band, interval } = forecast;
     const range =
       interval === null
@@ -87,7 +88,7 @@ const WORDS: { readonly [K in Shown['kind']]: (state: Extract<Shown, { kind: K }
       summary: `Hemorrhage within 72 h after thrombectomy: ${percent(probability)} (${band})${range}`,
       detail: [
         `**${percent(probability)} (${band})** forecast risk of intracranial hemorrhage within 72 h after thrombectomy${range}. ${frequency(forecast, disclaimer)}`,
-        facts(forecast, windowEnd).join('\n'),
+        facts(forecast, windowEnd, ct).join('\n'),
         inform(order),
       ],
     };
@@ -148,11 +149,12 @@ function frequency({ probability, assumedPrevalence, label }: Forecast, disclaim
   return `Of 100 ${patients} with such a scan, ${count(probability * 100)} bleed${base}.`;
 }
 
-function facts(forecast: Forecast, windowEnd: string | null): string[] {
+function facts(forecast: Forecast, windowEnd: string | null, ct: ForecastCt | undefined): string[] {
   const { measurements, flags, model } = forecast;
   const more = flags.length - MOST_FLAGS;
   return [
     ...(measurements === null ? [] : [`- Measured on the first CT: ${measured(measurements)}`]),
+    ...(ct === undefined ? [] : ctFacts(ct)),
     ...(windowEnd === null ? [] : [`- Forecast until ${inWords(windowEnd)}`]),
     ...flags.slice(0, MOST_FLAGS).map(({ message }) => `- Limit: ${escapeMarkdown(message)}`),
     ...(more > 0 ? [`- ${more} more ${more === 1 ? 'limit' : 'limits'} in the app`] : []),
@@ -161,6 +163,12 @@ function facts(forecast: Forecast, windowEnd: string | null): string[] {
       : ['- Leftover contrast can look like blood on the first CT.']),
     ...(model === null ? [] : [`- Model ${escapeMarkdown(model)}`]),
   ];
+}
+
+function ctFacts({ startedAt, newerStartedAt }: ForecastCt): string[] {
+  const own = `- CT of ${inWords(startedAt)}`;
+  if (newerStartedAt === null) return [own];
+  return [own, `- A newer CT is in the chart: ${inWords(newerStartedAt)}. The forecast rests on the earlier one.`];
 }
 
 function measured({ hyperdenseVolumeMl, maxHu, meanHu, side }: Measurements): string {

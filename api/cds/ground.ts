@@ -30,26 +30,35 @@ export async function hasLostItsGround(ground: Ground, sources: GroundSources): 
   return lost.includes(true);
 }
 
+/** As the chart holds it, whoever its patient is; null where it does not, undefined where the EHR could not be asked. */
+export async function findStudy(
+  study: string,
+  { prefetch, search }: Pick<GroundSources, 'prefetch' | 'search'>,
+): Promise<ImagingStudy | null | undefined> {
+  const id = study.slice('ImagingStudy/'.length);
+  const isIt = (resource: Resource): resource is ImagingStudy =>
+    resource.resourceType === 'ImagingStudy' && resource.id === id;
+  const sent = readPrefetch(prefetch, 'imagingStudies', 'ImagingStudy');
+  const listed = sent.resources.find(isIt);
+  if (listed !== undefined || sent.state === 'refused') return listed;
+  // A list by modality leaves out a study without one, a list by patient one of a merged record.
+  const found = await search('ImagingStudy', { _id: id });
+  return found && (found.find(isIt) ?? null);
+}
+
 async function isStudyLost(
   { study, mergedReferences }: Ground,
   { patientId, prefetch, search }: GroundSources,
 ): Promise<boolean> {
-  const id = study.slice('ImagingStudy/'.length);
-  const isIt = (resource: Resource): resource is ImagingStudy =>
-    resource.resourceType === 'ImagingStudy' && resource.id === id;
   const stands = ({ status, subject }: ImagingStudy): boolean => {
     const isTakenBack = status === 'entered-in-error' || status === 'cancelled';
     const owners = [patientId, ...mergedReferences.map((reference) => reference.slice('Patient/'.length))];
     return !isTakenBack && owners.some((owner) => isPatient(subject?.reference, owner));
   };
-  const sent = readPrefetch(prefetch, 'imagingStudies', 'ImagingStudy');
-  const listed = sent.resources.find(isIt);
-  if (listed !== undefined) return !stands(listed);
-  // A list by modality leaves out a study without one, a list by patient one of a merged record.
-  const found = sent.state === 'refused' ? undefined : await search('ImagingStudy', { _id: id });
-  if (found === undefined) return sent.state === 'known' && mergedReferences.length === 0;
-  const it = found.find(isIt);
-  return it === undefined || !stands(it);
+  const found = await findStudy(study, { prefetch, search });
+  if (found !== undefined) return found === null || !stands(found);
+  const { state } = readPrefetch(prefetch, 'imagingStudies', 'ImagingStudy');
+  return state === 'known' && mergedReferences.length === 0;
 }
 
 /** As withdrawal.ts judges it: another entry of the same time is no other thrombectomy. */

@@ -5,9 +5,16 @@ import { hasEnded as windowHasEnded } from './chart-forecasts.ts';
 import type { ChartForecast } from './chart-forecasts.ts';
 import { toForecast } from './forecast.ts';
 import type { Forecast } from './forecast.ts';
+import type { ForecastCt } from './forecast-ct.ts';
 
 export type PatientState =
-  | { readonly kind: 'result'; readonly forecast: Forecast; readonly windowEnd: string | null }
+  | {
+      readonly kind: 'result';
+      readonly forecast: Forecast;
+      readonly windowEnd: string | null;
+      /** Undefined where it is not known whether a newer CT is in the chart. */
+      readonly ct?: ForecastCt;
+    }
   | { readonly kind: 'pending'; readonly study: string; readonly waitsForImages: boolean }
   | { readonly kind: 'refused'; readonly study: string; readonly refusal: Refusal }
   | { readonly kind: 'failed'; readonly study: string }

@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { toCard } from '../../api/cds/cards.ts';
 import type { Forecast } from '../../api/cds/forecast.ts';
+import type { ForecastCt } from '../../api/cds/forecast-ct.ts';
 import type { HookName } from '../../api/cds/hook-call.ts';
 import { escapeMarkdown } from '../../api/cds/markdown.ts';
 import type { PatientState } from '../../api/cds/patient-state.ts';
@@ -28,6 +29,10 @@ const result = (changes: Partial<Forecast> = {}): PatientState => ({
 });
 const STATES: Readonly<Record<string, PatientState>> = {
   high: result(),
+  'of an earlier CT': {
+    ...(result() as Extract<PatientState, { kind: 'result' }>),
+    ct: { startedAt: '2026-11-12T09:05:00+01:00', newerStartedAt: '2026-11-13T09:00:00+01:00' },
+  },
   moderate: result({ band: 'moderate', probability: 0.3 }),
   low: result({ band: 'low', probability: 0.06 }),
   pending: { kind: 'pending', study: 'ImagingStudy/s1', waitsForImages: false },
@@ -67,6 +72,7 @@ describe('A card', () => {
   //                  view | select: anti lysis CT | sign: anti lysis CT
   it.each<[string, (string | undefined)[]]>([
     ['high', [w, w, w, o, w, w, w]],
+    ['of an earlier CT', [w, w, w, o, w, w, w]],
     ['moderate', [i, i, i, o, i, i, i]],
     ['low', [o, o, o, o, i, i, o]],
     ['pending', [i, i, i, o, i, i, o]],
@@ -109,6 +115,28 @@ describe('A card', () => {
     expect(card.detail).toContain('Forecast until 2026-11-15, 08:00 (+01:00)');
     expect(card.detail).toContain('advises neither for nor against the order');
     expect(card.detail.endsWith(`_${MODEL.disclaimer}_`)).toBe(true);
+  });
+
+  it('says when its CT was taken and which newer one is in the chart, between what was measured and the window', () => {
+    const facts = (ct?: ForecastCt): string[] =>
+      cardOf({ ...result(), ct } as PatientState, 'patient-view')!
+        .detail.split('\n')
+        .filter((line) => line.startsWith('- '));
+    const startedAt = '2026-11-12T09:05:00+01:00';
+    const [measured, ...others] = facts();
+    expect(facts({ startedAt, newerStartedAt: null })).toEqual([
+      measured,
+      '- CT of 2026-11-12, 09:05 (+01:00)',
+      ...others,
+    ]);
+    expect(facts({ startedAt, newerStartedAt: '2026-11-13' })).toEqual([
+      measured,
+      '- CT of 2026-11-12, 09:05 (+01:00)',
+      '- A newer CT is in the chart: 2026-11-13. The forecast rests on the earlier one.',
+      ...others,
+    ]);
+    expect(measured).toContain('Measured on the first CT');
+    expect(others[0]).toContain('Forecast until');
   });
 
   it('carries the label of the network that made its forecast, not of the one in use since', () => {
@@ -223,6 +251,12 @@ describe('Text from elsewhere', () => {
       const flags = [{ code: 'x', message: payload }];
       const states: PatientState[] = [
         { kind: 'result', forecast: { ...FORECAST, model: payload, flags }, windowEnd: payload },
+        {
+          kind: 'result',
+          forecast: { ...FORECAST, model: payload },
+          windowEnd: null,
+          ct: { startedAt: payload, newerStartedAt: payload },
+        },
         { kind: 'refused', study: 'ImagingStudy/s1', refusal: { code: 'not-a-head', message: payload, details: {} } },
         { kind: 'not-begun', study: 'ImagingStudy/s1', fault: { code: 'x', message: payload } },
       ];
