@@ -1,7 +1,7 @@
 /** The whole flow on one screen, in the order in which the data moves. */
 import { InvalidRequestError, UpstreamError } from '../errors.ts';
 import type { InstanceHeader } from '../imaging/volume.ts';
-import { flag } from '../prediction/flags.ts';
+import { flag, gravestFirst } from '../prediction/flags.ts';
 import type { Flag, Prediction } from '../prediction/prediction.ts';
 import { checkPatient } from '../prediction/check-patient.ts';
 import type { Refusal } from '../prediction/refusals.ts';
@@ -133,7 +133,7 @@ export async function assessStudy(
     } as const;
     if (!policy.writes) {
       flags.push(flag('shadow-operation'));
-      return { ...result, flags: unique(flags), resources: null, timings: clock.timings };
+      return { ...result, flags: gravestFirst(flags), resources: null, timings: clock.timings };
     }
     // The reading took its time: the images may have been moved or withdrawn meanwhile.
     assertStillFiled(assessment, await ehr.readStudy(assessment.study, signal));
@@ -151,7 +151,7 @@ export async function assessStudy(
         initialCtAt,
         model,
         reading,
-        flags: unique(flags),
+        flags: gravestFirst(flags),
       },
       signal,
     );
@@ -160,10 +160,10 @@ export async function assessStudy(
     clock.lap('writing-back');
     if (unmarked) flags.push(flag('earlier-forecast-unmarked'));
     if (resources.degraded !== undefined) flags.push(flag('derived-outputs-degraded'));
-    return { ...result, flags: unique(flags), resources, timings: clock.timings };
+    return { ...result, flags: gravestFirst(flags), resources, timings: clock.timings };
   } catch (error) {
     if (!(error instanceof RefusalError)) throw error;
-    return { kind: 'refused', refusal: error.toRefusal(), flags: unique(flags), timings: clock.timings };
+    return { kind: 'refused', refusal: error.toRefusal(), flags: gravestFirst(flags), timings: clock.timings };
   }
 }
 
@@ -225,8 +225,4 @@ export function earliestAcquisition(headers: readonly InstanceHeader[]): string 
     .map(({ acquisitionDateTime }) => acquisitionDateTime)
     .filter((time) => time !== undefined)
     .sort((a, b) => Date.parse(a) - Date.parse(b))[0];
-}
-
-function unique(flags: readonly Flag[]): readonly Flag[] {
-  return [...new Map(flags.map((flag) => [flag.code, flag])).values()];
 }

@@ -9,7 +9,7 @@ import { assertHead } from '../imaging/anatomy.ts';
 import { labelGeneratedSlices } from '../imaging/label.ts';
 import { resampleToGrid } from '../imaging/resample.ts';
 import { tasksDisagree } from '../prediction/agreement.ts';
-import { flag } from '../prediction/flags.ts';
+import { flag, gravestFirst } from '../prediction/flags.ts';
 import { generatedHyperdenseVolumeMl, measure } from '../prediction/measurements.ts';
 import { toPrediction } from '../prediction/probability.ts';
 import { RefusalError } from '../prediction/refusals.ts';
@@ -65,14 +65,14 @@ export async function readSeries(
   const disagree = tasksDisagree({ probability: output.probability, generatedMl, initialMl }, bundle.agreement);
   const { seriesInstanceUid } = input.frames[0].header;
   const maps = makeResultMaps({ volume, image, output, seriesInstanceUid }, bundle);
-  const limits = [
+  const limits = gravestFirst([
     flag('contrast-can-look-like-blood'),
     ...flags,
     ...anatomy.flags,
     ...(output.oodScore > threshold ? [flag('out-of-distribution')] : []),
     ...(disagree ? [flag('tasks-disagree')] : []),
     ...(prediction.probabilityInterval === null ? [flag('interval-absent')] : []),
-  ];
+  ]);
   const comparison = await step('draw', 0.75, () =>
     drawComparison({
       initial: volume,

@@ -178,7 +178,7 @@ describeWith('Chromium', 'The app over time', () => {
   });
 
   it('tells a screen reader what the headline is now, each time once, and keeps focus where the work goes on', async () => {
-    const { page, close } = await openApp(browser, service, 'tanaka-hiro');
+    const { page, complaints, close } = await openApp(browser, service, 'tanaka-hiro');
     await stateOf(page, 'none-idle');
     await page.evaluate(`{
       window.said = [];
@@ -220,6 +220,7 @@ describeWith('Chromium', 'The app over time', () => {
     await page.getByRole('button', { name: 'Show the current assessment' }).press('Enter');
     await stateOf(page, 'current');
     expect(await focused()).toBe('Risk of hemorrhage within 72 hours');
+    await viewerReady(page); // and is taken off the screen again
     await earlier.press('Enter');
     await stateOf(page, 'superseded');
     await changeResource(service, `RiskAssessment/${first.id}`, (risk) => void (risk.status = 'entered-in-error'));
@@ -234,6 +235,7 @@ describeWith('Chromium', 'The app over time', () => {
       'Withdrawn',
     ]);
     expect(await page.getByRole('status').count()).toBe(1);
+    expect(complaints).toEqual([]);
     await close();
   });
 

@@ -45,10 +45,10 @@ describeWith('Chromium', 'The sandbox EHR has no accessibility violation that ax
 
   it('while hemocast is paused', async () => {
     await service.setMode('paused');
-    await page.getByText('hemocast is paused').waitFor();
+    await page.locator('header').getByText('hemocast is paused').waitFor();
     expect(await violations(page)).toEqual([]);
     await service.setMode('running');
-    await page.getByText('hemocast is paused').waitFor({ state: 'detached' });
+    await page.locator('header').getByText('hemocast is paused').waitFor({ state: 'detached' });
   });
 
   it('beside the app and a card that say why there is no forecast', async () => {

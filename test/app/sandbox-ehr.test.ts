@@ -81,6 +81,18 @@ describeWith('Chromium', 'The sandbox EHR', () => {
       .waitFor();
   }, 60_000);
 
+  it('says that the decision support is being asked, and not that it has nothing to say, before it has answered', async () => {
+    const held = Promise.withResolvers<void>();
+    await page.route('**/cds-services/*', (route) => held.promise.then(() => route.continue()));
+    await page.getByRole('button', { name: /Rivera/ }).click();
+    await page.getByText('The decision support is asked …').first().waitFor();
+    await settled(page);
+    expect(await page.getByText('has nothing to say').count()).toBe(0);
+    held.resolve();
+    await page.getByText('Decision support has nothing to say about this chart.').waitFor();
+    await page.unroute('**/cds-services/*');
+  }, 60_000);
+
   it('is silent about a drug that has nothing to do with bleeding', async () => {
     await page.getByRole('combobox').selectOption({ label: 'Acetaminophen 500 mg oral' });
     await page.getByText('No card: nothing useful to say about this order.').waitFor();
@@ -205,9 +217,14 @@ describeWith('Chromium', 'The sandbox EHR', () => {
 
   it('says when hemocast is paused', async () => {
     await service.setMode('paused');
-    await page.getByText('hemocast is paused').waitFor({ timeout: 10_000 });
+    await page.locator('header').getByText('hemocast is paused').waitFor({ timeout: 10_000 });
+    await page.getByRole('button', { name: /Okafor/ }).click();
+    await page
+      .getByRole('region', { name: 'Decision support for the chart' })
+      .getByText('hemocast is paused')
+      .waitFor();
     await service.setMode('running');
-    await page.getByText('hemocast is paused').waitFor({ state: 'detached', timeout: 10_000 });
+    await page.getByText('hemocast is paused').first().waitFor({ state: 'detached', timeout: 10_000 });
   }, 60_000);
 
   it('brings chart and app into view on a phone', async () => {

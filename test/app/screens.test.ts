@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
 import { encode } from 'fast-png';
 import type { Browser, Route } from 'playwright-core';
+import { FLAGS } from '../../api/prediction/flags.ts';
 import { launchFromEhr } from '../authorization/support/browser.ts';
 import { describeWith } from '../support/components.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
@@ -271,6 +272,27 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
+  it('says beside the number what puts it in doubt, the gravest first, and lists it first among the limits', async () => {
+    const { page, context, close } = await openApp(browser, service, 'rivera-ana');
+    await context.route('**/sandbox/fhir/RiskAssessment?**', async (route) => {
+      const response = await route.fetch();
+      const bundle = (await response.json()) as { entry: { resource: { note: { text: string }[] } }[] };
+      for (const { resource } of bundle.entry) {
+        for (const code of ['out-of-distribution', 'procedure-unknown', 'tube-voltage-absent'] as const) {
+          resource.note.push({ text: `Limit of this result (${code}): ${FLAGS[code]}` });
+        }
+      }
+      await route.fulfill({ response, json: bundle });
+    });
+    await page.reload();
+    await stateOf(page, 'current');
+    const doubts = [FLAGS['out-of-distribution'], FLAGS['procedure-unknown']];
+    expect(await page.locator('.risk .caution').allInnerTexts()).toEqual(doubts);
+    expect((await page.locator('.limits li').allInnerTexts()).slice(0, 2)).toEqual(doubts);
+    expect(await inspect(page, 'doubtful')).toEqual([]);
+    await close();
+  });
+
   it('never rounds an interval to certainty', async () => {
     const [{ id, note }] = await forecastsOf(service, 'lindqvist-maja');
     const text = '90 % interval of the probability: 0.4 % to 99.6 %. Method: a test.';
@@ -527,6 +549,13 @@ describeWith('Chromium', 'The screen of the app', () => {
     await page.getByText('The initial CT cannot be shown').waitFor();
     expect(await page.locator('.pane').count()).toBe(0);
     expect(await inspect(page, 'no-initial-ct')).toEqual([]);
+    await context.unroute('**/v1/imaging-studies/**');
+    await context.route('**/initial-ct', (route) => route.abort());
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByText('The initial CT cannot be shown. The hemocast service could not be reached.').waitFor();
+    await context.unroute('**/initial-ct');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await viewerReady(page);
     await close();
   });
 

@@ -78,7 +78,7 @@ describeWith('Chromium', 'The screen of the app', () => {
       await page.getByText('A new assessment is under way').waitFor();
       await answer({ status: 'refused', refusal: { code: 'no-head', message: 'No head was found.', details: {} } });
       await page.getByText('11 Mar 2026, 09:00 (UTC+01:00), not assessed.').waitFor();
-      await page.getByText('The newest scan was not assessed').waitFor();
+      await page.getByText('Another scan was not assessed').waitFor();
       await settled(page);
 
       const tops = (await page.evaluate(

@@ -105,7 +105,14 @@ describeWith('Chromium', 'The viewer', () => {
   it('scrolls both CTs together, by wheel over either, by key and by slider', async () => {
     const opened = await slice();
     await page.locator('.viewport[data-side="generated"]').hover();
-    await page.mouse.wheel(0, 150);
+    for (const notch of [100, 120, 150]) {
+      await page.mouse.wheel(0, notch); // of a mouse
+      await settled(page);
+    }
+    expect(await slice()).toBe(opened - 3);
+    await page.mouse.wheel(0, 30); // of a touchpad
+    await page.mouse.wheel(0, 30);
+    await page.mouse.wheel(0, -60);
     await settled(page);
     expect(await slice()).toBe(opened - 3);
     await page.locator('.viewport[data-side="initial"]').hover();

@@ -6,7 +6,7 @@ import { assertHead } from '../../api/imaging/anatomy.ts';
 import { assembleVolume } from '../../api/imaging/assemble-volume.ts';
 import type { InstanceHeader } from '../../api/imaging/volume.ts';
 import { checkPatient } from '../../api/prediction/check-patient.ts';
-import { flag, FLAGS, type FlagCode } from '../../api/prediction/flags.ts';
+import { flag, FLAGS, gravestFirst, type FlagCode } from '../../api/prediction/flags.ts';
 import type { Flag } from '../../api/prediction/prediction.ts';
 import { syntheticHead, type SyntheticHeadOptions } from '../support/synthetic-head.ts';
 
@@ -84,6 +84,17 @@ const ELSEWHERE: readonly FlagCode[] = [
 describe('Flags', () => {
   it.each(ROWS)('%s', (_, call, want) => {
     expect(call()).toEqual(want.map((code) => ({ code, message: FLAGS[code] })));
+  });
+
+  it('are told once each, and what puts the number itself in doubt before what limits every forecast', () => {
+    const codes: FlagCode[] = ['tube-voltage-absent', 'contrast-can-look-like-blood', 'procedure-unknown'];
+    const told = gravestFirst([...codes, 'out-of-distribution' as const, ...codes].map(flag));
+    expect(told.map(({ code }) => code)).toEqual([
+      'out-of-distribution',
+      'procedure-unknown',
+      'contrast-can-look-like-blood',
+      'tube-voltage-absent',
+    ]);
   });
 
   it('have a row each, or are tested where they are set', () => {

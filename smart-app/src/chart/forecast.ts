@@ -30,6 +30,8 @@ export interface Forecast {
   readonly window: { readonly start: string | undefined; readonly end: string | undefined } | undefined;
   /** What the network that made it was trained on and is not; undefined where the chart does not tell. */
   readonly label: string | undefined;
+  /** Those of the limits that put the number itself in doubt, the gravest first. */
+  readonly cautions: readonly string[];
   readonly limits: readonly string[];
   /** Notes that are none of the above: read, not interpreted. */
   readonly notes: readonly string[];
@@ -50,6 +52,15 @@ const LIMIT = /^Limit of this result \(([a-z0-9-]+)\): ([^]*)$/;
 /** Says more than the flag does that every forecast carries as well. */
 const CONFOUNDER = /^Contrast agent left in the brain /;
 const CONFOUNDER_FLAG = 'contrast-can-look-like-blood';
+/** Flags (api/prediction/flags.ts) that put the number itself in doubt: said beside it. */
+const CAUTIONS = [
+  'out-of-distribution',
+  'tasks-disagree',
+  'procedure-unknown',
+  'first-ct-uncertain',
+  'time-since-procedure-unknown',
+  'age-unknown',
+];
 /** The note with which every forecast begins; the cards know it by the same words (api/cds/chart-forecasts.ts). */
 const LABEL = 'not a medical device';
 /** The service notes it last (api/ehr/withdraw.ts). */
@@ -76,6 +87,7 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
   const known = [INTERVAL, PREVALENCE, BANDS, LIMIT, CONFOUNDER, SUPERSEDES, WITHDRAWN];
   const confounder = notes.filter((note) => CONFOUNDER.test(note));
   const limits = notes.map((note) => LIMIT.exec(note)).filter((limit) => limit !== null);
+  const cautions = limits.filter(([, code]) => CAUTIONS.includes(code)).map(([, , text]) => text);
   const basis = listOf(stated.basis).map(({ reference }) => localReference(reference) ?? '');
   const interval = match(INTERVAL);
   const bands = match(BANDS);
@@ -98,9 +110,13 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
     bandBounds: bands && { moderatePercent: Number(bands[2]), highPercent: Number(bands[3]) },
     window: stated.window ? { start: textOf(stated.window.start), end: textOf(stated.window.end) } : undefined,
     label,
+    cautions,
     limits: [
+      ...cautions,
       ...confounder,
-      ...limits.filter(([, code]) => confounder.length === 0 || code !== CONFOUNDER_FLAG).map(([, , text]) => text),
+      ...limits
+        .filter(([, code, text]) => !cautions.includes(text) && (confounder.length === 0 || code !== CONFOUNDER_FLAG))
+        .map(([, , text]) => text),
     ],
     notes: notes.filter((note) => note !== label && !known.some((pattern) => pattern.test(note))),
     method: conceptText(resource.method),

@@ -3,6 +3,9 @@ import Markdown from 'react-markdown';
 import { reportOverride } from './cds.ts';
 import type { ShownCard } from './cds.ts';
 
+/** What is said of a card that was put aside. */
+export const PUT_ASIDE = 'Thank you. The reason was sent to the service.';
+
 export interface CardsProps {
   /** Of what the cards speak, for screen readers. */
   readonly about: string;

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react';
 import { dateTimeText } from '../chart/fhir-text.ts';
 import { ageOf } from '../chart/patient.ts';
 import { percentText } from '../views/risk-panel.tsx';
-import { Cards } from './cards.tsx';
+import { Cards, PUT_ASIDE } from './cards.tsx';
 import { fireHook } from './cds.ts';
 import type { ShownCard } from './cds.ts';
 import { searchOf, update } from './fhir.ts';
@@ -26,9 +26,13 @@ export async function readChart(patientId: string): Promise<ChartContent> {
   return { encounters, studies, procedures, forecasts };
 }
 
+const ASKED = 'The decision support is asked …';
+
 interface ChartProps {
   readonly patient: Patient;
   readonly onLaunch: (appContext?: string) => void;
+  /** Why no card comes; empty where they come. */
+  readonly silenced: string;
   /** An entry was marked or restored. */
   readonly onEdited: () => void;
   /** Raised when something was written into the chart. */
@@ -36,10 +40,10 @@ interface ChartProps {
 }
 
 /** One patient: what happened, in order of time, and what decision support says when the chart is opened. */
-export function Chart({ patient, onLaunch, onEdited, revision }: ChartProps) {
+export function Chart({ patient, onLaunch, silenced, onEdited, revision }: ChartProps) {
   const [content, setContent] = useState<ChartContent>();
   const [cards, setCards] = useState<readonly ShownCard[]>([]);
-  const [unanswered, setUnanswered] = useState(false);
+  const [silence, setSilence] = useState(ASKED);
   const [fault, setFault] = useState('');
   const id = patient.id ?? '';
 
@@ -62,11 +66,13 @@ export function Chart({ patient, onLaunch, onEdited, revision }: ChartProps) {
   useEffect(() => {
     if (standing === undefined) return undefined;
     let current = true;
-    setUnanswered(false);
+    setSilence(ASKED);
     void fireHook('patient-view', id).then(({ cards: shown, silent }) => {
       if (!current) return;
       setCards(shown);
-      setUnanswered(silent > 0);
+      setSilence(
+        silent > 0 ? 'The decision support did not answer.' : 'Decision support has nothing to say about this chart.',
+      );
     });
     return () => {
       current = false;
@@ -96,11 +102,12 @@ export function Chart({ patient, onLaunch, onEdited, revision }: ChartProps) {
       <Cards
         about="the chart"
         cards={cards}
-        silence={
-          unanswered ? 'The decision support did not answer.' : 'Decision support has nothing to say about this chart.'
-        }
+        silence={silenced || silence}
         onOpenApp={onLaunch}
-        onOverridden={(card) => setCards((shown) => shown.filter(({ uuid }) => uuid !== card.uuid))}
+        onOverridden={(card) => {
+          setCards((shown) => shown.filter(({ uuid }) => uuid !== card.uuid));
+          setSilence(PUT_ASIDE);
+        }}
       />
       <p role="status">{fault}</p>
       <ol className="timeline">

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'react';
-import { Cards } from './cards.tsx';
+import { Cards, PUT_ASIDE } from './cards.tsx';
 import type { CardsProps } from './cards.tsx';
 import { fireHook } from './cds.ts';
 import type { ShownCard } from './cds.ts';
@@ -7,12 +7,14 @@ import { CATALOG, toOrder } from './orders.ts';
 
 interface OrderEntryProps extends Pick<CardsProps, 'onOpenApp'> {
   readonly patientId: string;
+  /** Why no card comes; empty where they come. */
+  readonly silenced: string;
   /** Raised when something was written into the chart: what a card said before that no longer counts. */
   readonly revision: number;
 }
 
 /** Order entry: choosing fires order-select, signing fires order-sign. Nothing is ordered for anyone. */
-export function OrderEntry({ patientId, revision, onOpenApp }: OrderEntryProps) {
+export function OrderEntry({ patientId, silenced, revision, onOpenApp }: OrderEntryProps) {
   const [chosen, setChosen] = useState<number>();
   const [cards, setCards] = useState<readonly ShownCard[]>([]);
   const [said, setSaid] = useState('Choose an order: the decision support is asked while you choose.');
@@ -75,11 +77,11 @@ export function OrderEntry({ patientId, revision, onOpenApp }: OrderEntryProps) 
       <Cards
         about="the order"
         cards={cards}
-        silence={said}
+        silence={silenced || said}
         onOpenApp={onOpenApp}
         onOverridden={(card) => {
           setCards((shown) => shown.filter(({ uuid }) => uuid !== card.uuid));
-          setSaid('Thank you. The reason was sent to the service.');
+          setSaid(PUT_ASIDE);
         }}
       />
     </section>

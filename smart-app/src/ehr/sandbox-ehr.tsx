@@ -114,12 +114,14 @@ export function SandboxEhr() {
             <Chart
               key={patient.id}
               patient={patient}
+              silenced={switched}
               onEdited={() => setRevision((value) => value + 1)}
               revision={revision}
               onLaunch={(appContext) => launch(patient.id ?? '', appContext)}
             />
             <OrderEntry
               patientId={patient.id ?? ''}
+              silenced={switched}
               revision={revision}
               onOpenApp={(appContext) => launch(patient.id ?? '', appContext)}
             />

@@ -21,9 +21,13 @@ export async function loadPair(
   image: GeneratedImage,
 ): Promise<CtPair> {
   const route = `/v1/imaging-studies/${studyReference.slice('ImagingStudy/'.length)}`;
+  const call = (part: string, accept: string): Promise<Response> =>
+    callService(`${route}/${part}`, { headers: { accept } }).catch(() => {
+      throw new Error('The initial CT cannot be shown. The hemocast service could not be reached.');
+    });
   const [geometryResponse, voxelResponse, dicom] = await Promise.all([
-    callService(`${route}/geometry`),
-    callService(`${route}/initial-ct`, { headers: { accept: 'application/octet-stream' } }),
+    call('geometry', 'application/json'),
+    call('initial-ct', 'application/octet-stream'),
     ehr.readBytes(image.binaryReference, 'application/dicom').catch((error: Error) => {
       throw new Error(`The generated CT cannot be shown, and no CT is shown alone. ${error.message}`);
     }),

@@ -32,20 +32,27 @@ interface Props {
 export default function Viewer({ session, studyReference, image, ...rest }: Props): ReactNode {
   const [pair, setPair] = useState<CtPair>();
   const [failure, setFailure] = useState<string>();
+  const [attempt, setAttempt] = useState(1);
   useEffect(() => {
     let gone = false;
+    setFailure(undefined);
     loadPair(session, studyReference, image).then(
       (loaded) => void (gone || setPair(loaded)),
       (error: unknown) =>
         void (gone || setFailure(error instanceof Error ? error.message : 'The images cannot be shown.')),
     );
     return () => void (gone = true);
-  }, []); // another image is another viewer, by its key
+  }, [attempt]); // another image is another viewer, by its key
   if (failure !== undefined)
     return (
-      <p className="viewer-note" role="status">
-        {failure}
-      </p>
+      <div className="viewer-note">
+        <div>
+          <p role="status">{failure}</p>
+          <button type="button" onClick={() => setAttempt(attempt + 1)}>
+            Try again
+          </button>
+        </div>
+      </div>
     );
   if (pair === undefined)
     return (
@@ -126,18 +133,18 @@ function PairView({ pair, session, forecastReference, startedAt }: PairProps): R
     let gone = false;
     const draw = async (): Promise<void> => {
       await panes.show(latest.current);
-      if (gone) return;
+      if (gone || elements.initial.current === null) return; // taken off the screen meanwhile
       paintDifferenceOver(difference.current!, pair, panes, latest.current);
       if (typeof attentionMap === 'object') {
         paintAttentionOver(attention.current!, pair, panes, latest.current, attentionMap);
       }
       const mm = pair.geometry.columns * pair.geometry.columnSpacingMm;
-      setRuler(rulerFor(panes.frame('initial').width / mm, elements.initial.current!.clientWidth));
+      setRuler(rulerFor(panes.frame('initial').width / mm, elements.initial.current.clientWidth));
       readPointer();
     };
     const drawUnlessGone = (): void =>
       void draw().catch((error: unknown) => {
-        if (!gone) throw error; // panes that have been closed meanwhile cannot be drawn
+        if (!gone && elements.initial.current !== null) throw error; // what was closed meanwhile cannot be drawn
       });
     drawUnlessGone();
     const resized = new ResizeObserver(drawUnlessGone);

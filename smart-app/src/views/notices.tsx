@@ -43,11 +43,13 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
       );
     case 'refused': {
       const refused = work.assessment.imagingStudy;
+      const isListed = offer.list.studies?.some(({ reference }) => reference === refused) ?? true;
+      if (hasForecast && !isListed) return null; // of a CT that the chart has no more
       const others = offer.list.studies?.filter(({ reference }) => reference !== refused);
       return (
         <section className="panel notice" aria-labelledby="work-heading">
           <h2 id="work-heading" tabIndex={-1}>
-            {hasForecast ? 'The newest scan was not assessed' : 'No forecast for this scan'}
+            {hasForecast ? 'Another scan was not assessed' : 'No forecast for this scan'}
           </h2>
           <p>{work.assessment.refusal?.message ?? 'The service refused the scan.'}</p>
           <p>{nextStep(work.assessment.refusal?.code ?? '')}</p>
@@ -170,7 +172,7 @@ function OfferCt({
       <p role="alert">The CT studies could not be read. {problem} The app tries again by itself.</p>
     );
   }
-  if (studies.length === 0) return <p>The chart holds no CT study of this patient.</p>;
+  if (studies.length === 0) return <p>The chart holds no CT study of this patient, or none that was not taken back.</p>;
   const named = (reference: string | undefined): Study | undefined =>
     studies.find((study) => study.reference === reference);
   const study = named(chosen) ?? named(wanted) ?? (studies.length === 1 ? studies[0] : undefined);

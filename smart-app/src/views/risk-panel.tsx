@@ -52,6 +52,11 @@ export function RiskPanel({
         <strong>{percentText(percent)}</strong>
         {band && <span className="band">{band} risk</span>}
       </p>
+      {forecast.cautions.map((text) => (
+        <p key={text} className="caution">
+          {text}
+        </p>
+      ))}
       {interval ? (
         <p>
           {interval.levelPercent} % interval {percentText(interval.lowPercent).replace(/\s%$/, '')} to{' '}
