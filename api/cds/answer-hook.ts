@@ -21,6 +21,7 @@ import type { BeginFault, Evidence, PatientState } from './patient-state.ts';
 import { readPrefetch } from './prefetch.ts';
 import { isPatient } from './reference.ts';
 import type { PrefetchKey } from './services.ts';
+import { isWellFormed } from './well-formed.ts';
 
 export interface ChartSearch {
   readonly resourceType: 'RiskAssessment' | 'ImagingStudy' | 'Procedure' | 'Observation';
@@ -113,7 +114,7 @@ function askFor(study: string, parts: HookParts): PatientState {
   return fault === undefined ? { kind: 'unassessed', study } : { kind: 'not-begun', study, fault };
 }
 
-/** Undefined where it could not be had. `mayBeUnknown`: an EHR that does not know the type holds none of it. */
+/** Undefined where it could not be had, or not in the form of R4. `mayBeUnknown`: an EHR that does not know the type holds none of it. */
 type Search = (
   resourceType: ChartSearch['resourceType'],
   parameters: ChartSearch['parameters'],
@@ -126,7 +127,8 @@ function chartSearch(call: HookCall, isOwnEhr: boolean, parts: HookParts): Searc
   const asked = new Map<string, ReturnType<Search>>();
   const ask = async (...[resourceType, parameters, mayBeUnknown]: Parameters<Search>): ReturnType<Search> => {
     try {
-      return await parts.searchChart({ resourceType, parameters }, { ...call, isOwnEhr }, signal);
+      const found = await parts.searchChart({ resourceType, parameters }, { ...call, isOwnEhr }, signal);
+      return found.every(isWellFormed) ? found : undefined;
     } catch (error) {
       if (!(error instanceof HemocastError)) throw error;
       const { status, page } = error.details ?? {};

@@ -33,17 +33,16 @@ export function toForecastCt(
 
 /** R4 forbids a time without zone. */
 function dateTimeOf({ started }: ImagingStudy): string | undefined {
-  const time = typeof started === 'string' ? parseTime(started) : undefined;
+  const time = started === undefined ? undefined : parseTime(started);
   return time !== undefined && (time.zoned || !started?.includes('T')) ? started : undefined;
 }
 
 /** A series that a model made is no CT, nor is a study a CT for its sake. */
-function isAcquiredCt({ status, modality, series }: ImagingStudy): boolean {
+function isAcquiredCt({ status, modality = [], series = [] }: ImagingStudy): boolean {
   if (status === 'entered-in-error' || status === 'cancelled') return false;
-  const all = listOf(series);
-  const acquired = all.filter((one) => !/^AI-GENERATED/i.test(String(one?.description)));
-  const hasCtSeries = acquired.some((one) => one?.modality?.code === 'CT');
-  return hasCtSeries || (acquired.length === all.length && listOf(modality).some((one) => one?.code === 'CT'));
+  const acquired = series.filter(({ description = '' }) => !/^AI-GENERATED/i.test(description));
+  const hasCtSeries = acquired.some((one) => one.modality?.code === 'CT');
+  return hasCtSeries || (acquired.length === series.length && modality.some(({ code }) => code === 'CT'));
 }
 
 /**
@@ -58,9 +57,4 @@ function beganAfter(later: string, earlier: string): boolean {
 
 function earliest(dateTime: string, beside: string): number {
   return parseTime(dateTime, zoneOf(beside))!.earliest;
-}
-
-/** What was sent along may be of another kind. */
-function listOf<T>(value: readonly T[] | undefined): readonly T[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -3,10 +3,11 @@
  * resource is data from outside: it counts only where its patient is the hook's.
  */
 import type { Bundle, OperationOutcome, Resource } from '@medplum/fhirtypes';
+import { isWellFormed } from './well-formed.ts';
 
 /**
  * - `known`: all there is, possibly nothing.
- * - `partial`: a page of it, or a bundle that says something went wrong; the rest has to be asked for.
+ * - `partial`: a page of it, a bundle that says something went wrong, or one with what is no R4 in it; the rest has to be asked for.
  * - `missing`: the client did not satisfy the template.
  * - `refused`: the client tried and says why it could not (OperationOutcome); asking again is what it wants to avoid.
  */
@@ -34,7 +35,9 @@ export function readPrefetch<K extends Resource['resourceType']>(
   if (!isResource(value)) return none('missing');
   if (value.resourceType === 'OperationOutcome') return none('refused');
   // A client may answer a search that found one resource with the resource itself.
-  if (value.resourceType === resourceType) return { state: 'known', resources: [value as R] };
+  if (value.resourceType === resourceType) {
+    return isWellFormed(value) ? { state: 'known', resources: [value as R] } : none('missing');
+  }
   if (value.resourceType !== 'Bundle') return none('missing');
 
   const { entry, link } = value as Bundle;
@@ -42,8 +45,8 @@ export function readPrefetch<K extends Resource['resourceType']>(
   const failed = entries.some((one) => one.resourceType === 'OperationOutcome' && hasError(one));
   const paged = Array.isArray(link) && link.some((one) => one?.relation === 'next');
   return {
-    state: failed || paged ? 'partial' : 'known',
-    resources: entries.filter((one): one is R => one.resourceType === resourceType),
+    state: failed || paged || !entries.every(isWellFormed) ? 'partial' : 'known',
+    resources: entries.filter((one): one is R => one.resourceType === resourceType && isWellFormed(one)),
   };
 }
 

@@ -24,6 +24,7 @@ import { EhrError } from '../../smart-app/src/session/launched.ts';
 import type { EhrReader } from '../../smart-app/src/session/launched.ts';
 import { MODEL } from '../ehr/support/report.ts';
 import { PLAIN, written as writeExample } from '../ehr/support/written.ts';
+import { disfigured } from '../support/disfigured.ts';
 
 const written = await writeExample();
 const { patientReference } = written.report.study;
@@ -493,18 +494,6 @@ describe('The rest of the chart', () => {
     expect(toWork([item({ ...done, withdrawal: { code: 'study-withdrawn' } })], 'Patient/a').kind).toBe('idle');
   });
 });
-
-/** The resource with each of its fields in turn, at any depth, of another kind. */
-function* disfigured(resource: unknown): Generator<[field: string, value: unknown]> {
-  for (const [key, value] of Object.entries(resource as object)) {
-    const having = (other: unknown): unknown =>
-      Array.isArray(resource) ? resource.with(Number(key), other) : { ...(resource as object), [key]: other };
-    for (const other of [null, 7, true, 'text', [], [null], {}]) yield [key, having(other)];
-    if (typeof value === 'object' && value !== null) {
-      for (const [field, inner] of disfigured(value)) yield [`${key}.${field}`, having(inner)];
-    }
-  }
-}
 
 /** Undefined, or of the kind that it is where nothing is wrong, all the way down. */
 function isOfKind(value: unknown, model: unknown): boolean {

@@ -99,7 +99,7 @@ describe('A newer CT', () => {
 
   it('is not spoken of where the time of the forecast’s own CT is not known', () => {
     const list = { resources: [headCt('second', 'ada', SECOND)], isWhole: true };
-    for (const started of [undefined, '2026-11-12T09:00:00', 'yesterday', 20261112 as never]) {
+    for (const started of [undefined, '2026-11-12T09:00:00', 'yesterday']) {
       expect(toForecastCt({ ...own, started }, list)).toBeUndefined();
     }
     expect([toForecastCt(null, list), toForecastCt(undefined, list)]).toEqual([undefined, undefined]);
