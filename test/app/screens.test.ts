@@ -289,6 +289,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     const doubts = [FLAGS['out-of-distribution'], FLAGS['procedure-unknown']];
     expect(await page.locator('.risk .caution').allInnerTexts()).toEqual(doubts);
     expect((await page.locator('.limits li').allInnerTexts()).slice(0, 2)).toEqual(doubts);
+    await viewerReady(page);
     expect(await inspect(page, 'doubtful')).toEqual([]);
     await close();
   });
@@ -494,6 +495,7 @@ describeWith('Chromium', 'The screen of the app', () => {
     await page.getByText('A newer CT is in the chart').waitFor();
     await viewerReady(page);
     expect(await inspect(page, 'newer-study')).toEqual([]);
+    await service.fetch('/sandbox/fhir/ImagingStudy/lindqvist-maja-later', { method: 'DELETE' });
     await close();
   });
 

@@ -19,7 +19,9 @@ export async function fileInPlainForm(service: ServiceProcess, patient: string, 
     thrombectomy: undefined,
     reference: { resourceType: 'ImagingStudy', id: `${patient}-ct` },
   } as const;
-  const plain = await written(aReport({ study, prediction, report: { model: { ...MODEL, disclaimer } } }), PLAIN);
+  const { started: initialCtAt } = await service.fhir(`ImagingStudy/${patient}-ct`);
+  const model = { ...MODEL, disclaimer };
+  const plain = await written(aReport({ study, prediction, report: { model, initialCtAt } }), PLAIN);
   const comparison = await comparisonOf(service, resources!.riskAssessment);
   const report = {
     ...plain,
