@@ -116,7 +116,7 @@ function PairView({ pair, session, forecastReference, startedAt }: PairProps): R
     setReadout(found && { ...found, side: at.side });
   };
 
-  // Once both CTs are drawn: the button is there only where there is something to show.
+  // Once both CTs are drawn: the button is seen only where there is something to show.
   useEffect(() => {
     if (panes === undefined) return;
     let gone = false;
@@ -275,6 +275,14 @@ function PairView({ pair, session, forecastReference, startedAt }: PairProps): R
         <button type="button" aria-pressed={view.difference} onClick={() => dispatch({ kind: 'difference' })}>
           Difference
         </button>
+        <button
+          type="button"
+          style={{ visibility: typeof attentionMap === 'object' ? 'visible' : 'hidden' }}
+          aria-pressed={view.attention}
+          onClick={() => dispatch({ kind: 'attention' })}
+        >
+          Attention
+        </button>
         <button type="button" aria-label="Zoom out" onClick={() => dispatch({ kind: 'zoom', factor: 0.8 })}>
           −
         </button>
@@ -287,11 +295,6 @@ function PairView({ pair, session, forecastReference, startedAt }: PairProps): R
         <button type="button" aria-expanded={help} aria-controls="viewer-help" onClick={() => setHelp(!help)}>
           Keys
         </button>
-        {typeof attentionMap === 'object' && (
-          <button type="button" aria-pressed={view.attention} onClick={() => dispatch({ kind: 'attention' })}>
-            Attention
-          </button>
-        )}
       </div>
       {view.difference && <DifferenceLegend />}
       {view.attention && (
