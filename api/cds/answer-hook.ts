@@ -5,6 +5,7 @@ import type { OperationMode } from '../assessment/operation.ts';
 import type { StudyReference } from '../assessment/ports.ts';
 import { parseStudyReference } from '../assessment/assessment.ts';
 import { HemocastError } from '../errors.ts';
+import { isWellFormed } from '../fhir-form.ts';
 import type { Card } from './card.ts';
 import { toCard } from './cards.ts';
 import { isCurrent, newestFirst, readChartForecasts, readChartObservations } from './chart-forecasts.ts';
@@ -21,7 +22,6 @@ import type { BeginFault, Evidence, PatientState } from './patient-state.ts';
 import { readPrefetch } from './prefetch.ts';
 import { isPatient } from './reference.ts';
 import type { PrefetchKey } from './services.ts';
-import { isWellFormed } from './well-formed.ts';
 
 export interface ChartSearch {
   readonly resourceType: 'RiskAssessment' | 'ImagingStudy' | 'Procedure' | 'Observation';

@@ -3,7 +3,7 @@
  * resource is data from outside: it counts only where its patient is the hook's.
  */
 import type { Bundle, OperationOutcome, Resource } from '@medplum/fhirtypes';
-import { isWellFormed } from './well-formed.ts';
+import { isWellFormed } from '../fhir-form.ts';
 
 /**
  * - `known`: all there is, possibly nothing.

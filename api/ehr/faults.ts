@@ -1,7 +1,8 @@
 /** What an answer of the EHR that is not the wanted one means to a job: give up, or come back later. */
-import type { OperationOutcome } from '@medplum/fhirtypes';
+import type { OperationOutcome, Resource } from '@medplum/fhirtypes';
 import { throwForStatus } from '../egress/status.ts';
 import { CancelledError, HemocastError, TransientError, UpstreamError } from '../errors.ts';
+import { findFormFault } from '../fhir-form.ts';
 
 /** The one name under which the EHR appears in codes and messages. */
 export const EHR = 'ehr';
@@ -91,6 +92,18 @@ export function notFhir(status: number, resourceType?: string, cause?: unknown):
     'The EHR answered with something that is not the FHIR resource asked for; check EHR_FHIR_URL.',
     { system: EHR, status, expected: resourceType ?? null },
     cause,
+  );
+}
+
+/** Throws UpstreamError (`ehr-resource-malformed`) that names the element, not its value, where a resource has not the form of R4. */
+export function assertForm(resource: Resource): void {
+  const fault = findFormFault(resource);
+  if (fault === undefined) return;
+  const { resourceType, id = '?' } = resource;
+  throw new UpstreamError(
+    'ehr-resource-malformed',
+    `${resourceType}/${id} in the EHR is not FHIR R4 (${fault}): correct it there.`,
+    { system: EHR, resourceType, fault },
   );
 }
 

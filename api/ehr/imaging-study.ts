@@ -4,6 +4,7 @@ import type { Admit, StudyRecord, StudyReference } from '../assessment/ports.ts'
 import { InvalidRequestError, NotFoundError } from '../errors.ts';
 import { SYSTEMS } from './codes.ts';
 import type { FhirConnection } from './fhir-connection.ts';
+import { assertForm } from './faults.ts';
 import { localReference } from './ids.ts';
 import { readSubject } from './patient.ts';
 import { nearestThrombectomy } from './thrombectomy.ts';
@@ -61,7 +62,9 @@ async function readProcedures(
   const found = await Promise.all(
     patients.map((patient) => connection.search('Procedure', { patient, status: 'completed' }, signal)),
   );
-  return found.flat();
+  const procedures = found.flat();
+  procedures.forEach(assertForm);
+  return procedures;
 }
 
 async function readImagingStudy(

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Endpoint, ImagingStudy, Patient, Procedure } from '@medplum/fhirtypes';
 import type { StudyRecord } from '../../api/assessment/ports.ts';
+import { HemocastError } from '../../api/errors.ts';
+import { disfigured } from '../support/disfigured.ts';
 import { openBench } from './support/ehr.ts';
 import type { EhrBench } from './support/ehr.ts';
 
@@ -293,5 +295,40 @@ describe('the thrombectomy a study belongs to', () => {
     bench.server.put(procedure('a'), procedure('b'));
     bench.server.rewriteNext = (url) => url.replace(/_offset=\d+/, '_offset=0');
     await expect(read()).rejects.toMatchObject({ code: 'ehr-paging-endless' });
+  });
+});
+
+describe('A chart with any one field of another kind', () => {
+  const study = {
+    ...STUDY,
+    endpoint: [{ reference: 'Endpoint/e' }],
+    series: [{ uid: '1.2', modality: { code: 'CT' }, endpoint: [{ reference: 'Endpoint/e' }] }],
+    contained: [endpoint('x')],
+  };
+  const link = [{ type: 'seealso', other: { reference: 'Patient/x' } }] as Patient['link'];
+  const patient = { ...PATIENT, link };
+  const period = { start: '2026-03-01T11:00:00Z', end: '2026-03-01T12:00:00Z' };
+  const chart = [study, patient, endpoint('e'), procedure('p', { performedPeriod: period })];
+
+  it('is read, or refused by an error of ours', async () => {
+    const faults: string[] = [];
+    for (const [at, whole] of chart.entries()) {
+      for (const [field, changed] of disfigured(whole)) {
+        if (field === 'id' || field === 'resourceType') continue; // another resource
+        bench.server.put(...chart.with(at, changed as typeof study));
+        await read().catch((error: unknown) => {
+          if (!(error instanceof HemocastError)) faults.push(`${whole.resourceType}.${field}: ${error}`);
+        });
+      }
+    }
+    expect(faults).toEqual([]);
+  }, 60_000);
+
+  it('is refused by the name of the element, not by its value', async () => {
+    bench.server.put({ ...study, series: { secret: 'of this patient' } } as never);
+    await expect(read()).rejects.toMatchObject({
+      code: 'ehr-resource-malformed',
+      message: 'ImagingStudy/ct in the EHR is not FHIR R4 (/series must be array): correct it there.',
+    });
   });
 });
