@@ -14,7 +14,6 @@ const REFERENCE = object({ reference: TEXT });
 const PERIOD = object({ start: TEXT, end: TEXT });
 const IDENTIFIERS = listOf(object({ system: TEXT, value: TEXT }));
 const COMMON = { status: TEXT, code: CONCEPT, subject: REFERENCE, note: listOf(object({ text: TEXT })) };
-const ENDPOINT = object({ status: TEXT, connectionType: CODING, address: TEXT });
 
 /** http://hl7.org/fhir/R4/, by resource type. */
 const FORMS: Readonly<Record<string, Schema>> = {
@@ -39,17 +38,23 @@ const FORMS: Readonly<Record<string, Schema>> = {
     modality: listOf(CODING),
     procedureCode: listOf(CONCEPT),
     endpoint: listOf(REFERENCE),
+    contained: listOf(object({})),
     series: listOf(object({ modality: CODING, bodySite: CODING, description: TEXT, endpoint: listOf(REFERENCE) })),
-    contained: listOf(ENDPOINT),
   }),
-  Procedure: object({ ...COMMON, performedDateTime: TEXT, performedPeriod: PERIOD }),
+  Procedure: object({
+    status: TEXT,
+    code: CONCEPT,
+    subject: REFERENCE,
+    performedDateTime: TEXT,
+    performedPeriod: PERIOD,
+  }),
   Patient: object({
     identifier: IDENTIFIERS,
     birthDate: TEXT,
     gender: TEXT,
     link: listOf(object({ type: TEXT, other: REFERENCE })),
   }),
-  Endpoint: ENDPOINT,
+  Endpoint: object({ status: TEXT, connectionType: CODING, address: TEXT }),
 };
 
 const ajv = new Ajv();

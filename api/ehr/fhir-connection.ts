@@ -11,7 +11,7 @@ import type { FhirResource } from 'fhir-kit-client';
 import type { Egress } from '../egress/egress.ts';
 import { NotFoundError, UpstreamError } from '../errors.ts';
 import { Capabilities } from './capabilities.ts';
-import { assertForm, notFhir, throwForAnswer, toEhrError } from './faults.ts';
+import { notFhir, throwForAnswer, toEhrError } from './faults.ts';
 import type { Interaction } from './faults.ts';
 import { parseLocalReference, referenceFromLocation } from './ids.ts';
 import { relativeNextLink } from './next-page.ts';
@@ -61,7 +61,6 @@ export class FhirConnection {
       this.#client.read({ resourceType, id, options: { signal } }),
     );
     if (resource.resourceType !== resourceType || resource.id !== id) throw notFhir(200, resourceType);
-    assertForm(resource as unknown as Resource);
     return resource as unknown as ResourceOf<K>;
   }
 

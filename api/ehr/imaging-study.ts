@@ -31,7 +31,8 @@ export async function readStudy(
     readSubject(subjectId(study, connection.baseUrl), connection, signal);
   const admitted = admit && (await readIts());
   if (admitted) admit!(admitted.patientReference);
-  assertStands(study);
+  assertStands(study); // whatever else is wrong with it: what rests on it is withdrawn
+  assertForm(study);
   const studyInstanceUid = studyInstanceUidOf(study);
   const subject = admitted ?? (await readIts());
   const [dicomwebAddresses, procedures] = await Promise.all([
@@ -110,7 +111,8 @@ function studyInstanceUidOf(study: ImagingStudy): string {
 }
 
 function subjectId(study: ImagingStudy, baseUrl: string): string {
-  const reference = localReference(study.subject?.reference, 'Patient', baseUrl);
+  const stated: unknown = study.subject?.reference;
+  const reference = typeof stated === 'string' ? localReference(stated, 'Patient', baseUrl) : undefined;
   if (reference === undefined) {
     throw new InvalidRequestError(
       'study-subject-unusable',
@@ -147,12 +149,16 @@ async function readEndpoint(
 ): Promise<Endpoint | undefined> {
   if (reference?.startsWith('#')) {
     const contained = study.contained?.find(({ id }) => id === reference.slice(1));
-    return contained?.resourceType === 'Endpoint' ? contained : undefined;
+    if (contained?.resourceType !== 'Endpoint') return undefined;
+    assertForm(contained);
+    return contained;
   }
   const local = localReference(reference, 'Endpoint', connection.baseUrl);
   if (local === undefined) return undefined;
   try {
-    return await connection.read('Endpoint', local.slice('Endpoint/'.length), signal);
+    const endpoint = await connection.read('Endpoint', local.slice('Endpoint/'.length), signal);
+    assertForm(endpoint);
+    return endpoint;
   } catch (error) {
     if (error instanceof NotFoundError) return undefined;
     throw error;

@@ -2,6 +2,7 @@
 import type { Patient } from '@medplum/fhirtypes';
 import type { StudyRecord } from '../assessment/ports.ts';
 import { NotFoundError, UpstreamError } from '../errors.ts';
+import { assertForm } from './faults.ts';
 import type { FhirConnection } from './fhir-connection.ts';
 import { localReference } from './ids.ts';
 
@@ -46,7 +47,9 @@ export async function readSubject(
 
 async function readPatient(id: string, connection: FhirConnection, signal: AbortSignal): Promise<Patient> {
   try {
-    return await connection.read('Patient', id, signal);
+    const patient = await connection.read('Patient', id, signal);
+    assertForm(patient);
+    return patient;
   } catch (error) {
     if (!(error instanceof NotFoundError)) throw error;
     throw new UpstreamError('ehr-patient-unreadable', 'The patient record that the study names cannot be read.');

@@ -420,6 +420,21 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
+  it('strikes through the number of an assessment whose status does not say that it counts', async () => {
+    const [{ id }] = await forecastsOf(service, 'lindqvist-maja');
+    const appContext = { riskAssessment: `RiskAssessment/${id}` };
+    await changeResource(service, `RiskAssessment/${id}`, (risk) => void (risk.status = 'unknown'));
+    const { page, close } = await openApp(browser, service, 'lindqvist-maja', { appContext });
+    await stateOf(page, 'unsettled');
+    await page.getByRole('heading', { name: 'The chart does not say that this assessment counts' }).waitFor();
+    expect(await page.locator('[data-testid="risk"]').innerText()).toMatch(/does not count$/);
+    expect(await page.locator('[data-testid="risk"] s').count()).toBe(1);
+    await viewerReady(page);
+    expect(await inspect(page, 'unsettled')).toEqual([]);
+    await changeResource(service, `RiskAssessment/${id}`, (risk) => void (risk.status = 'preliminary'));
+    await close();
+  });
+
   it('never shows a withdrawn assessment as current', async () => {
     const { body } = await service.assess('ImagingStudy/tanaka-hiro-ct');
     const { resources } = await service.finished(body.id);
@@ -553,11 +568,15 @@ describeWith('Chromium', 'The screen of the app', () => {
     expect(await inspect(page, 'no-initial-ct')).toEqual([]);
     await context.unroute('**/v1/imaging-studies/**');
     await context.route('**/initial-ct', (route) => route.abort());
-    await page.getByRole('button', { name: 'Try again' }).click();
+    const again = page.getByRole('button', { name: 'Try again' });
+    await again.press('Enter');
     await page.getByText('The initial CT cannot be shown. The hemocast service could not be reached.').waitFor();
+    const focused = (): Promise<unknown> => page.evaluate('document.activeElement.textContent');
+    expect(await focused()).toBe('Try again');
     await context.unroute('**/initial-ct');
-    await page.getByRole('button', { name: 'Try again' }).click();
+    await again.press('Enter');
     await viewerReady(page);
+    expect(await page.evaluate('document.activeElement.className')).toBe('viewer-tools');
     await close();
   });
 

@@ -105,14 +105,12 @@ describeWith('Chromium', 'The viewer', () => {
   it('scrolls both CTs together, by wheel over either, by key and by slider', async () => {
     const opened = await slice();
     await page.locator('.viewport[data-side="generated"]').hover();
-    for (const notch of [100, 120, 150]) {
+    for (const notch of [67, 100, 120]) {
       await page.mouse.wheel(0, notch); // of a mouse
       await settled(page);
     }
     expect(await slice()).toBe(opened - 3);
-    await page.mouse.wheel(0, 30); // of a touchpad
-    await page.mouse.wheel(0, 30);
-    await page.mouse.wheel(0, -60);
+    for (const step of [30, 30, -30, -30]) await page.mouse.wheel(0, step); // of a touchpad
     await settled(page);
     expect(await slice()).toBe(opened - 3);
     await page.locator('.viewport[data-side="initial"]').hover();

@@ -324,6 +324,20 @@ describe('A chart with any one field of another kind', () => {
     expect(faults).toEqual([]);
   }, 60_000);
 
+  it('is read where what is contained is none of what is read of it', async () => {
+    const practitioner = { resourceType: 'Practitioner', id: 'p', address: [{ city: 'Lyon' }] };
+    bench.server.put({ ...study, contained: [practitioner], endpoint: [] } as never);
+    expect((await read()).studyInstanceUid).toBe('1.2.840.99.1');
+  });
+
+  it('is said to be withdrawn where it is, whatever else is wrong with it', async () => {
+    for (const [field, changed] of disfigured({ ...study, status: 'entered-in-error' })) {
+      if (['id', 'resourceType', 'status'].includes(field)) continue;
+      bench.server.put(changed as typeof study);
+      await expect(read()).rejects.toMatchObject({ code: 'study-withdrawn' });
+    }
+  });
+
   it('is refused by the name of the element, not by its value', async () => {
     bench.server.put({ ...study, series: { secret: 'of this patient' } } as never);
     await expect(read()).rejects.toMatchObject({

@@ -52,7 +52,7 @@ const LIMIT = /^Limit of this result \(([a-z0-9-]+)\): ([^]*)$/;
 /** Says more than the flag does that every forecast carries as well. */
 const CONFOUNDER = /^Contrast agent left in the brain /;
 const CONFOUNDER_FLAG = 'contrast-can-look-like-blood';
-/** Flags (api/prediction/flags.ts) that put the number itself in doubt: said beside it. */
+/** Flags (api/prediction/flags.ts) that put the number itself in doubt, the gravest first: said beside it. */
 const CAUTIONS = [
   'out-of-distribution',
   'tasks-disagree',
@@ -87,7 +87,7 @@ export function toForecast(value: unknown, patientReference: string): Forecast |
   const known = [INTERVAL, PREVALENCE, BANDS, LIMIT, CONFOUNDER, SUPERSEDES, WITHDRAWN];
   const confounder = notes.filter((note) => CONFOUNDER.test(note));
   const limits = notes.map((note) => LIMIT.exec(note)).filter((limit) => limit !== null);
-  const cautions = limits.filter(([, code]) => CAUTIONS.includes(code)).map(([, , text]) => text);
+  const cautions = CAUTIONS.flatMap((caution) => limits.find(([, code]) => code === caution)?.[2] ?? []);
   const basis = listOf(stated.basis).map(({ reference }) => localReference(reference) ?? '');
   const interval = match(INTERVAL);
   const bands = match(BANDS);
@@ -191,7 +191,7 @@ export function localReference(reference: unknown): string | undefined {
 export type Standing = 'current' | 'past' | 'superseded' | 'ungrounded' | 'unsettled' | 'withdrawn';
 
 /** As the cards hold it (api/cds/chart-forecasts.ts). */
-const SETTLED = new Set(['preliminary', 'final', 'amended', 'corrected']);
+export const SETTLED = new Set(['preliminary', 'final', 'amended', 'corrected']);
 
 export interface ChosenForecast {
   /** Undefined where the chart has none that may be shown. */

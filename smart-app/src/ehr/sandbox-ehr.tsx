@@ -1,6 +1,7 @@
 import type { Patient, Procedure, RiskAssessment } from '@medplum/fhirtypes';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { dateTimeText, timeOf } from '../chart/fhir-text.ts';
+import { SETTLED } from '../chart/forecast.ts';
 import { percentText } from '../views/risk-panel.tsx';
 import { Chart, nameOf, performedAt, sexAndAge } from './chart.tsx';
 import { searchOf } from './fhir.ts';
@@ -169,7 +170,7 @@ function lastProcedures(procedures: readonly Procedure[]): ReadonlyMap<string, s
 function pills(forecasts: readonly RiskAssessment[]): ReadonlyMap<string, string> {
   const standing = forecasts
     .filter(({ prediction }) => prediction?.[0]?.probabilityDecimal !== undefined)
-    .filter(({ status }) => status !== 'entered-in-error' && status !== 'cancelled')
+    .filter(({ status }) => SETTLED.has(status))
     .toSorted((a, b) => Date.parse(a.meta?.lastUpdated ?? '') - Date.parse(b.meta?.lastUpdated ?? ''));
   return new Map(
     standing.map(({ subject, prediction }) => [

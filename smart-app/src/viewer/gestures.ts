@@ -3,8 +3,8 @@ import type { ViewAction } from './view-state.ts';
 
 type Dispatch = (action: ViewAction) => void;
 
-/** Wheel travel of one event, CSS pixels: from here on a mouse's notch (100 or 120), one slice; below, a touchpad's small step. */
-const NOTCH_PX = 100;
+/** Wheel travel of one event, CSS pixels: from here on a mouse's notch (67 to 120, as the screen is scaled), one slice; below, a touchpad's small step. */
+const NOTCH_PX = 50;
 const TOUCHPAD_PX_PER_SLICE = 50;
 const SWIPE_PX_PER_SLICE = 12;
 const HU_PER_PX = 0.5;

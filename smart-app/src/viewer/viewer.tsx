@@ -29,43 +29,55 @@ interface Props {
   readonly image: GeneratedImage;
 }
 
+const LOADING = 'Loading both CTs …';
+
 export default function Viewer({ session, studyReference, image, ...rest }: Props): ReactNode {
   const [pair, setPair] = useState<CtPair>();
   const [failure, setFailure] = useState<string>();
   const [attempt, setAttempt] = useState(1);
+  const [isTrying, setTrying] = useState(true);
   useEffect(() => {
     let gone = false;
-    setFailure(undefined);
+    setTrying(true);
     loadPair(session, studyReference, image).then(
       (loaded) => void (gone || setPair(loaded)),
-      (error: unknown) =>
-        void (gone || setFailure(error instanceof Error ? error.message : 'The images cannot be shown.')),
+      (error: unknown) => {
+        if (gone) return;
+        setFailure(error instanceof Error ? error.message : 'The images cannot be shown.');
+        setTrying(false);
+      },
     );
     return () => void (gone = true);
   }, [attempt]); // another image is another viewer, by its key
+  if (pair !== undefined) {
+    return <PairView pair={pair} session={session} takesFocus={attempt > 1} {...rest} />;
+  }
+  // The button stays while it is tried: it has the focus.
   if (failure !== undefined)
     return (
       <div className="viewer-note">
         <div>
-          <p role="status">{failure}</p>
-          <button type="button" onClick={() => setAttempt(attempt + 1)}>
+          <p role="status">{isTrying ? LOADING : failure}</p>
+          <button type="button" aria-disabled={isTrying} onClick={() => isTrying || setAttempt(attempt + 1)}>
             Try again
           </button>
         </div>
       </div>
     );
-  if (pair === undefined)
-    return (
-      <p className="viewer-note" role="status">
-        Loading both CTs …
-      </p>
-    );
-  return <PairView pair={pair} session={session} {...rest} />;
+  return (
+    <p className="viewer-note" role="status">
+      {LOADING}
+    </p>
+  );
 }
 
-type PairProps = Pick<Props, 'session' | 'forecastReference' | 'startedAt'> & { readonly pair: CtPair };
+type PairProps = Pick<Props, 'session' | 'forecastReference' | 'startedAt'> & {
+  readonly pair: CtPair;
+  /** Whether it comes in the place of a button that may have had the focus. */
+  readonly takesFocus: boolean;
+};
 
-function PairView({ pair, session, forecastReference, startedAt }: PairProps): ReactNode {
+function PairView({ pair, session, takesFocus, forecastReference, startedAt }: PairProps): ReactNode {
   const studyAt = dateTimeText(startedAt);
   const { slices, hyperdenseMl } = pair.geometry;
   const opening = openingSlice(slices, hyperdenseMl);
@@ -104,6 +116,10 @@ function PairView({ pair, session, forecastReference, startedAt }: PairProps): R
       ends.forEach((end) => end());
     };
   }, [pair]);
+
+  useLayoutEffect(() => {
+    if (takesFocus && document.activeElement === document.body) root.current!.focus({ preventScroll: true });
+  }, [takesFocus]);
 
   // A button that goes with what it belonged to leaves the keys to the viewer.
   useLayoutEffect(() => {

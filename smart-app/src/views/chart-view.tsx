@@ -175,9 +175,15 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
   const withheld = WITHHELD[standing];
   const restsOnCt = forecast !== undefined && (standing === 'current' || standing === 'past');
   const newer = restsOnCt ? newerThan(list.studies ?? [], forecast.studyReference) : undefined;
+  // Nothing is told beside a forecast of the refusal of a CT that the chart has no more.
+  const isOfLostCt =
+    work?.kind === 'refused' &&
+    list.standing?.includes(work.assessment.imagingStudy) === false &&
+    chosen?.current !== undefined;
+  const told = isOfLostCt ? undefined : work;
   const workNotice = screen !== undefined && chosen !== undefined && failure?.isOver !== true && (
     <WorkNotice
-      work={work}
+      work={told}
       chosen={chosen}
       filed={filed}
       isWhole={screen.problem === undefined}
@@ -216,7 +222,7 @@ export function ChartView({ session }: { readonly session: Session }): ReactNode
           ? ''
           : headlineOf({
               chosen,
-              work,
+              work: told,
               filed,
               newer,
               isWhole: screen?.problem === undefined,

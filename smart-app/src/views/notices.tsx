@@ -43,13 +43,15 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
       );
     case 'refused': {
       const refused = work.assessment.imagingStudy;
-      const isListed = offer.list.studies?.some(({ reference }) => reference === refused) ?? true;
-      if (hasForecast && !isListed) return null; // of a CT that the chart has no more
       const others = offer.list.studies?.filter(({ reference }) => reference !== refused);
       return (
         <section className="panel notice" aria-labelledby="work-heading">
           <h2 id="work-heading" tabIndex={-1}>
-            {hasForecast ? 'Another scan was not assessed' : 'No forecast for this scan'}
+            {!hasForecast
+              ? 'No forecast for this scan'
+              : refused === chosen.shown?.studyReference
+                ? 'This scan was not assessed again'
+                : 'Another scan was not assessed'}
           </h2>
           <p>{work.assessment.refusal?.message ?? 'The service refused the scan.'}</p>
           <p>{nextStep(work.assessment.refusal?.code ?? '')}</p>

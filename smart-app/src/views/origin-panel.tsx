@@ -35,7 +35,7 @@ export function OriginPanel({
         {forecast.madeAt && <>, {dateTimeText(forecast.madeAt) ?? forecast.madeAt}</>}. Status in the chart:{' '}
         {forecast.status}.
       </p>
-      <p className="quiet">From {study ? studyWords(study) : 'a CT whose time is not known here'}.</p>
+      <p className="quiet">From {study ? studyWords(study) : '…'}</p>
       {model?.sha256 && <p className="quiet">Model file SHA-256 {model.sha256.slice(0, 16)} …</p>}
       {forecast.method && (
         <details>

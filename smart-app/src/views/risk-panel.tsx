@@ -3,6 +3,8 @@ import type { ReactNode } from 'react';
 import { dateTimeText } from '../chart/fhir-text.ts';
 import type { Forecast, Standing } from '../chart/forecast.ts';
 
+const NOT_COUNTED: Partial<Record<Standing, string>> = { past: 'not a current risk', unsettled: 'does not count' };
+
 export function RiskPanel({
   forecast,
   standing,
@@ -34,8 +36,7 @@ export function RiskPanel({
       <section className="panel risk" aria-labelledby="risk-heading">
         {heading}
         <p className="number void" data-testid="risk">
-          <s>{percentText(percent)}</s>{' '}
-          <span className="band">{standing === 'past' ? 'not a current risk' : 'no longer counts'}</span>
+          <s>{percentText(percent)}</s> <span className="band">{NOT_COUNTED[standing] ?? 'no longer counts'}</span>
         </p>
         {standing === 'past' && time}
       </section>
