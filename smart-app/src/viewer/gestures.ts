@@ -3,9 +3,8 @@ import type { ViewAction } from './view-state.ts';
 
 type Dispatch = (action: ViewAction) => void;
 
-/** Wheel travel of one event, CSS pixels: from here on a mouse's notch (67 to 120, as the screen is scaled), one slice; below, a touchpad's small step. */
-const NOTCH_PX = 50;
-const TOUCHPAD_PX_PER_SLICE = 50;
+/** Wheel travel for one slice, CSS pixels. One event is one slice at most: a mouse's notch is 67 to 120, as the screen is scaled; a touchpad sends small steps. */
+const WHEEL_PX_PER_SLICE = 50;
 const SWIPE_PX_PER_SLICE = 12;
 const HU_PER_PX = 0.5;
 
@@ -20,10 +19,10 @@ export function listenToPane(element: HTMLElement, dispatch: Dispatch): () => vo
   on('wheel', (event) => {
     event.preventDefault();
     if (event.ctrlKey) return dispatch({ kind: 'zoom', factor: Math.exp(-event.deltaY / 200) }); // pinch on a touchpad
-    const isNotch = event.deltaMode !== WheelEvent.DOM_DELTA_PIXEL || Math.abs(event.deltaY) >= NOTCH_PX;
-    wheel += isNotch ? Math.sign(event.deltaY) * TOUCHPAD_PX_PER_SLICE : event.deltaY;
-    const by = Math.trunc(wheel / TOUCHPAD_PX_PER_SLICE);
-    wheel -= by * TOUCHPAD_PX_PER_SLICE;
+    const travel = event.deltaMode === 0 ? event.deltaY : event.deltaY * WHEEL_PX_PER_SLICE;
+    wheel += Math.max(-WHEEL_PX_PER_SLICE, Math.min(WHEEL_PX_PER_SLICE, travel));
+    const by = Math.trunc(wheel / WHEEL_PX_PER_SLICE);
+    wheel -= by * WHEEL_PX_PER_SLICE;
     if (by !== 0) dispatch({ kind: 'scroll', by: -by });
   });
   on('pointerdown', (event) => {

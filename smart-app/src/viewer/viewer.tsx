@@ -33,18 +33,15 @@ const LOADING = 'Loading both CTs …';
 
 export default function Viewer({ session, studyReference, image, ...rest }: Props): ReactNode {
   const [pair, setPair] = useState<CtPair>();
-  const [failure, setFailure] = useState<string>();
   const [attempt, setAttempt] = useState(1);
-  const [isTrying, setTrying] = useState(true);
+  const [failure, setFailure] = useState<{ attempt: number; words: string }>();
   useEffect(() => {
     let gone = false;
-    setTrying(true);
     loadPair(session, studyReference, image).then(
       (loaded) => void (gone || setPair(loaded)),
       (error: unknown) => {
-        if (gone) return;
-        setFailure(error instanceof Error ? error.message : 'The images cannot be shown.');
-        setTrying(false);
+        const words = error instanceof Error ? error.message : 'The images cannot be shown.';
+        if (!gone) setFailure({ attempt, words });
       },
     );
     return () => void (gone = true);
@@ -53,17 +50,19 @@ export default function Viewer({ session, studyReference, image, ...rest }: Prop
     return <PairView pair={pair} session={session} takesFocus={attempt > 1} {...rest} />;
   }
   // The button stays while it is tried: it has the focus.
-  if (failure !== undefined)
+  if (failure !== undefined) {
+    const isTrying = failure.attempt !== attempt;
     return (
       <div className="viewer-note">
         <div>
-          <p role="status">{isTrying ? LOADING : failure}</p>
+          <p role="status">{isTrying ? LOADING : failure.words}</p>
           <button type="button" aria-disabled={isTrying} onClick={() => isTrying || setAttempt(attempt + 1)}>
             Try again
           </button>
         </div>
       </div>
     );
+  }
   return (
     <p className="viewer-note" role="status">
       {LOADING}
