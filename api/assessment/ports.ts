@@ -82,6 +82,7 @@ export interface ModelDescription {
   readonly disclaimer: string;
   readonly intendedUse: string;
   readonly trainingData: string;
+  /** Share of hemorrhage in the cohort that the probability was calibrated on, 0..1. */
   readonly trainingPrevalence: number;
   /** The model card in Markdown. */
   readonly cardMarkdown: string;

@@ -75,7 +75,7 @@ export function forecastNotes(report: AssessmentReport): readonly string[] {
   return [
     report.model.disclaimer,
     CONFOUNDER,
-    `Assumed share of patients who bleed (prevalence): ${percentText(prediction.assumedPrevalence)}; the network was trained at ${percentText(prediction.trainingPrevalence)}, and the probability was shifted to the assumed prevalence.`,
+    `Assumed share of patients who bleed (prevalence): ${percentText(prediction.assumedPrevalence)}; the network was calibrated at ${percentText(prediction.trainingPrevalence)}, and the probability was shifted to the assumed prevalence.`,
     intervalNote(report),
     `Risk bands: low below ${percentText(moderate)}, moderate from ${percentText(moderate)} to below ${percentText(high)}, high from ${percentText(high)}.`,
     forecastWindow(report).explanation,

@@ -36,7 +36,7 @@ export function describeProbability(prediction: Prediction): {
         : `${percent(interval.level)} interval ${percent(interval.low)} to ${percent(interval.high)}`,
     assumptions:
       `At an assumed prevalence of ${percent(prediction.assumedPrevalence)} ` +
-      `(training cohort ${percent(prediction.trainingPrevalence)}). ` +
+      `(calibration cohort ${percent(prediction.trainingPrevalence)}). ` +
       `Bands: moderate from ${percent(bounds.moderate)}, high from ${percent(bounds.high)}.`,
   };
 }

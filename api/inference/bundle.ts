@@ -9,7 +9,7 @@ import type { AgreementLimits } from '../prediction/agreement.ts';
 import type { ModelDescription, ModelDocument, ModelDocuments } from '../assessment/ports.ts';
 
 export interface Calibration {
-  /** Share of hemorrhage in the training cohort, 0..1. */
+  /** Share of hemorrhage in the cohort that the probability was calibrated on, 0..1. */
   readonly prevalence: number;
   readonly interval: {
     readonly level: number;
@@ -20,13 +20,19 @@ export interface Calibration {
   readonly intervalAbsentReason: string | null;
 }
 
+/** Single values of a volume. */
+export type Samples = readonly (readonly [index: number, value: number])[];
+
 /** The trainer's own outputs for one input, to be met on the execution provider in use. */
 export interface StartCheck {
   readonly image: Float32Array;
   readonly logit: number;
   readonly probability: number;
-  readonly followUpSamples: readonly (readonly [index: number, hu: number])[];
-  readonly tolerance: { readonly logit: number; readonly probability: number; readonly followUpHu: number };
+  readonly oodScore: number;
+  readonly followUpSamples: Samples;
+  readonly attentionSamples: Samples;
+  /** Largest difference that is none: of floating point, not of another network. */
+  readonly tolerance: Readonly<Record<'logit' | 'probability' | 'oodScore' | 'followUpHu' | 'attention', number>>;
 }
 
 export interface Bundle {
@@ -81,7 +87,16 @@ export function loadBundle(directory: string): Bundle {
     problem('ood.refuse_above is not above ood.threshold');
   if (!(calibration?.prevalence > 0 && calibration.prevalence < 1))
     problem('calibration.prevalence is not between 0 and 1');
+  assertInterval(calibration.interval ?? null, problem);
+  for (const [key, limit] of Object.entries(metadata.agreement ?? {})) {
+    if (!Number.isFinite(limit)) problem(`agreement.${key} is not a number`);
+  }
+  if (!isRange(metadata.follow_up_range_hu)) problem('follow_up_range_hu is not a pair of HU, the lower one first');
   const check = golden.start_check ?? problem('golden/golden.json has no start_check');
+  const number = (value: unknown, name: string): number =>
+    Number.isFinite(value) ? (value as number) : problem(`golden/golden.json has no number ${name}`);
+  const samples = (value: unknown, name: string): Samples =>
+    isSamples(value) ? value : problem(`golden/golden.json has no samples ${name}`);
   const voxels = shape[0] * shape[1] * shape[2];
   const stored = gunzipSync(readBytes(directory, join('golden', check.input)));
   if (stored.byteLength !== voxels * 2) problem(`golden/${check.input} does not hold ${voxels} int16 values`);
@@ -122,16 +137,40 @@ export function loadBundle(directory: string): Bundle {
     },
     startCheck: {
       image: Float32Array.from({ length: voxels }, (_, i) => stored.readInt16LE(2 * i)),
-      logit: check.logit,
-      probability: check.probability,
-      followUpSamples: check.follow_up.samples,
+      logit: number(check.logit, 'start_check.logit'),
+      probability: number(check.probability, 'start_check.probability'),
+      oodScore: number(check.ood_score, 'start_check.ood_score'),
+      followUpSamples: samples(check.follow_up?.samples, 'start_check.follow_up.samples'),
+      attentionSamples: samples(check.attention?.samples, 'start_check.attention.samples'),
       tolerance: {
-        logit: golden.tolerance.logit,
-        probability: golden.tolerance.probability,
-        followUpHu: golden.tolerance.follow_up_hu,
+        logit: number(golden.tolerance?.logit, 'tolerance.logit'),
+        probability: number(golden.tolerance?.probability, 'tolerance.probability'),
+        oodScore: number(golden.tolerance?.ood_score, 'tolerance.ood_score'),
+        followUpHu: number(golden.tolerance?.follow_up_hu, 'tolerance.follow_up_hu'),
+        attention: number(golden.tolerance?.attention, 'tolerance.attention'),
       },
     },
   };
+}
+
+function assertInterval(interval: Calibration['interval'], problem: (what: string) => never): void {
+  if (interval === null) return;
+  const { level, affine } = interval;
+  if (!(level > 0 && level < 1)) problem('calibration.interval.level is not between 0 and 1');
+  if (!Array.isArray(affine) || affine.length === 0 || !affine.every(isPair))
+    problem('calibration.interval.affine is not a list of pairs of numbers');
+}
+
+function isPair(value: unknown): value is readonly [number, number] {
+  return Array.isArray(value) && value.length === 2 && value.every(Number.isFinite);
+}
+
+function isRange(value: unknown): boolean {
+  return isPair(value) && value[0] < value[1];
+}
+
+function isSamples(value: unknown): value is Samples {
+  return Array.isArray(value) && value.length > 0 && value.every(isPair);
 }
 
 /** A document that a bundle may lack; one that is there must be a JSON object. */

@@ -28,22 +28,24 @@ export class NetworkProcess {
 
   /**
    * Starts the network on the first provider that reproduces the golden vector.
-   * Throws ConfigurationError that says of each candidate why not.
+   * Throws ConfigurationError that says of each candidate why not. `ending` kills it on its way.
    */
   static async start(
     bundleDirectory: string,
     choice: ProviderChoice,
     environment: Environment = process.env,
+    ending?: AbortSignal,
   ): Promise<{ readonly network: NetworkProcess; readonly passedOver: readonly PassedOver[] }> {
     const passedOver: PassedOver[] = [];
     for (const provider of candidates(choice)) {
+      if (ending?.aborted) break;
       const { env, executionProvider, reason } = assessProvider(provider, choice, environment);
       if (env === null) {
         passedOver.push({ provider, reason });
         continue;
       }
       try {
-        const child = await startOn(provider, bundleDirectory, env);
+        const child = await startOn(provider, bundleDirectory, env, ending);
         return { network: new NetworkProcess(child, executionProvider), passedOver };
       } catch (error) {
         passedOver.push({ provider, reason: (error as Error).message });
@@ -85,14 +87,21 @@ export class NetworkProcess {
 }
 
 /** Resolves with a process whose network is proven. */
-async function startOn(provider: Provider, bundleDirectory: string, env: Environment): Promise<ChildProcess> {
+async function startOn(
+  provider: Provider,
+  bundleDirectory: string,
+  env: Environment,
+  ending?: AbortSignal,
+): Promise<ChildProcess> {
   const child = fork(new URL('./network-main.ts', import.meta.url), [bundleDirectory, provider], {
     serialization: 'advanced',
     execArgv: [],
     env: env as NodeJS.ProcessEnv,
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'], // what matters comes as messages
   });
+  const kill = (): void => void child.kill('SIGKILL');
   let timer: NodeJS.Timeout | undefined;
+  ending?.addEventListener('abort', kill, { once: true });
   try {
     await new Promise<void>((resolve, reject) => {
       timer = setTimeout(() => reject(new Error(`It was not ready within ${START_MS / 1000} s.`)), START_MS);
@@ -104,10 +113,11 @@ async function startOn(provider: Provider, bundleDirectory: string, env: Environ
     });
     return child;
   } catch (error) {
-    child.kill('SIGKILL');
+    kill();
     throw error;
   } finally {
     clearTimeout(timer);
+    ending?.removeEventListener('abort', kill);
     child.removeAllListeners();
   }
 }

@@ -3,12 +3,12 @@ import { availableParallelism } from 'node:os';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { ConfigurationError } from '../errors.ts';
 import { RefusalError } from '../prediction/refusals.ts';
-import type { Bundle } from './bundle.ts';
+import type { Bundle, Samples } from './bundle.ts';
 import type { Provider } from './providers.ts';
 
 export interface ModelOutput {
   readonly logit: number;
-  /** Calibrated at the training prevalence, 0..1. */
+  /** Calibrated, at the prevalence of the calibration cohort, 0..1. */
   readonly probability: number;
   /** HU on the model grid, `[slice][row][column]`. */
   readonly followUpHu: Float32Array;
@@ -90,16 +90,27 @@ export class OnnxModel {
         `The network's ${name} has ${values.length} values; configs/metadata.json says ${shape.join(' x ')}.`,
       );
     }
-    const worst = Math.max(...startCheck.followUpSamples.map(([index, hu]) => Math.abs(output.followUpHu[index] - hu)));
-    const wrong =
-      Math.abs(output.logit - startCheck.logit) > startCheck.tolerance.logit ||
-      Math.abs(output.probability - startCheck.probability) > startCheck.tolerance.probability ||
-      !(worst <= startCheck.tolerance.followUpHu);
-    if (wrong) {
+    const { tolerance } = startCheck;
+    const off: Record<keyof typeof tolerance, number> = {
+      logit: Math.abs(output.logit - startCheck.logit),
+      probability: Math.abs(output.probability - startCheck.probability),
+      oodScore: Math.abs(output.oodScore - startCheck.oodScore),
+      followUpHu: worst(output.followUpHu, startCheck.followUpSamples),
+      attention: worst(output.attention, startCheck.attentionSamples),
+    };
+    const wrong = (Object.keys(tolerance) as (keyof typeof tolerance)[]).filter(
+      (name) => !(off[name] <= tolerance[name]),
+    );
+    if (wrong.length > 0) {
+      const most = wrong.map((name) => `${name} off by ${off[name]}`).join(', ');
       throw new ConfigurationError(
-        `The network does not reproduce its golden vector on "${this.executionProvider}" ` +
-          `(logit ${output.logit} for ${startCheck.logit}, follow-up off by up to ${worst} HU).`,
+        `The network does not reproduce its golden vector on "${this.executionProvider}" (${most}).`,
       );
     }
   }
+}
+
+/** Largest difference to the samples; NaN where one lies beyond the values. */
+function worst(values: Float32Array, samples: Samples): number {
+  return Math.max(...samples.map(([index, value]) => Math.abs(values[index] - value)));
 }

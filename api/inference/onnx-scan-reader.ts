@@ -2,13 +2,11 @@
  * The ScanReader port on a worker thread and the network's process behind it: one reading at a time, a deadline each, both made
  * anew after a crash or a hang. A cancelled reading is read to its end and thrown away: that is sooner than a fresh start.
  */
-import { Worker } from 'node:worker_threads';
 import type { ModelDescription, ModelDocuments, ScanReader, SeriesInput, SeriesReading } from '../assessment/ports.ts';
-import { CancelledError, ConfigurationError, HemocastError, TransientError } from '../errors.ts';
-import { RefusalError } from '../prediction/refusals.ts';
+import { CancelledError, TransientError } from '../errors.ts';
 import { loadBundle } from './bundle.ts';
-import type { PassedOver, ProviderChoice } from './providers.ts';
-import type { FromWorker, ReadingWorkerData, ToWorker } from './reading-protocol.ts';
+import type { ProviderChoice } from './providers.ts';
+import { ReadingThread } from './reading-thread.ts';
 
 export interface OnnxScanReaderOptions extends ProviderChoice {
   /** Folder of the model bundle. */
@@ -17,34 +15,23 @@ export interface OnnxScanReaderOptions extends ProviderChoice {
   readonly readingTimeoutMs: number;
 }
 
-/** How long a worker that was told to end may take before it is ended, ms. */
-const END_MS = 2_000;
-
-interface Pending {
-  readonly id: number;
-  readonly onStage: (stage: string, fraction: number) => void;
-  readonly resolve: (reading: SeriesReading) => void;
-  readonly reject: (error: Error) => void;
-}
+/** Between losing a worker and starting the next one, ms: none after a reading that succeeded, then doubling. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
 
 export class OnnxScanReader implements ScanReader {
   readonly #options: OnnxScanReaderOptions;
   readonly #description: ModelDescription;
   readonly #documents: ModelDocuments;
-  #worker: Worker | undefined;
-  /** The last one started, also while it is not ready yet. */
-  #latest: Worker | undefined;
-  #starting: Promise<void> | undefined;
-  #executionProvider: string | null = null;
-  #passedOver: readonly PassedOver[] = [];
+  readonly #closing = new AbortController();
+  #thread: ReadingThread | undefined;
+  #starting: Promise<ReadingThread> | undefined;
+  /** The worker before, until it is gone: two networks at a time may not fit into a GPU's memory. */
+  #gone: Promise<void> = Promise.resolve();
   #unusable: string | undefined;
-  #pending: Pending | undefined;
+  #pauseMs = 0;
+  #again: NodeJS.Timeout | undefined;
   #queue: Promise<unknown> = Promise.resolve();
-  /** Resolves when the thread has done with what it was last given, wanted or not. */
-  #idle: Promise<void> = Promise.resolve();
-  #becomeIdle: () => void = () => undefined;
-  #lastId = 0;
-  #closed = false;
 
   private constructor(options: OnnxScanReaderOptions) {
     this.#options = options;
@@ -54,7 +41,12 @@ export class OnnxScanReader implements ScanReader {
   /** Loads the bundle and starts the worker; throws ConfigurationError when no provider reproduces the network's golden vector. */
   static async start(options: OnnxScanReaderOptions): Promise<OnnxScanReader> {
     const reader = new OnnxScanReader(options);
-    await reader.#ensureWorker();
+    try {
+      await reader.#ready();
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
     return reader;
   }
 
@@ -67,13 +59,12 @@ export class OnnxScanReader implements ScanReader {
   }
 
   health(): ReturnType<ScanReader['health']> {
-    const reason =
-      this.#unusable ?? (this.#worker === undefined ? 'The reading worker is being restarted.' : undefined);
+    const reason = this.#thread ? undefined : (this.#unusable ?? 'The reading worker is being restarted.');
     return {
       ok: reason === undefined,
       reason,
-      executionProvider: this.#executionProvider,
-      passedOver: this.#passedOver,
+      executionProvider: this.#thread?.executionProvider ?? null,
+      passedOver: this.#thread?.passedOver ?? [],
     };
   }
 
@@ -89,8 +80,11 @@ export class OnnxScanReader implements ScanReader {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#latest !== undefined) await end(this.#latest);
+    this.#closing.abort();
+    clearTimeout(this.#again);
+    await this.#thread?.end();
+    await this.#starting?.catch(() => undefined);
+    await this.#gone;
   }
 
   async #readNow(
@@ -98,121 +92,53 @@ export class OnnxScanReader implements ScanReader {
     signal: AbortSignal,
     onStage: (stage: string, fraction: number) => void,
   ): Promise<SeriesReading> {
-    await this.#idle;
-    if (signal.aborted || this.#closed) throw new CancelledError();
-    await this.#ensureWorker();
-    const worker = this.#worker!;
-    const id = ++this.#lastId;
-    const deadlineMs = this.#options.readingTimeoutMs;
-    return new Promise<SeriesReading>((resolve, reject) => {
-      // The deadline holds for an abandoned reading, too.
-      const timer = setTimeout(() => {
-        const message = `Reading the scan took longer than ${deadlineMs} ms.`;
-        const details = { deadlineMs };
-        this.#settle(id, (pending) =>
-          pending.reject(
-            new HemocastError('reading-timeout', message, { status: 500, issueType: 'exception', details }),
-          ),
-        );
-        if (this.#worker === worker) this.#worker = undefined;
-        this.#becomeIdle();
-        void end(worker);
-        if (!this.#closed) void this.#ensureWorker().catch(() => undefined);
-      }, deadlineMs);
-      this.#idle = new Promise((done) => {
-        this.#becomeIdle = () => {
-          clearTimeout(timer);
-          done();
-        };
-      });
-      const abort = (): void => this.#settle(id, (pending) => pending.reject(new CancelledError()));
-      signal.addEventListener('abort', abort, { once: true });
-      const finish = (): void => signal.removeEventListener('abort', abort);
-      this.#pending = {
-        id,
-        onStage,
-        resolve: (reading) => (finish(), resolve(reading)),
-        reject: (error) => (finish(), reject(error)),
-      };
-      const buffers = new Set(input.frames.map((frame) => frame.storedValues.buffer as ArrayBuffer));
-      worker.postMessage({ kind: 'read', id, input } satisfies ToWorker, [...buffers]);
+    const assertWanted = (): void => {
+      if (signal.aborted || this.#closing.signal.aborted) throw new CancelledError();
+    };
+    await this.#thread?.idle();
+    assertWanted();
+    const thread = await this.#ready().catch((error: Error) => {
+      assertWanted();
+      throw new TransientError('reader-lost', `The network could not be started again. ${error.message}`);
     });
+    assertWanted();
+    const reading = await thread.read(input, signal, this.#options.readingTimeoutMs, onStage);
+    this.#pauseMs = 0;
+    return reading;
   }
 
-  #settle(id: number, how: (pending: Pending) => void): void {
-    const pending = this.#pending;
-    if (pending?.id !== id) return;
-    this.#pending = undefined;
-    how(pending);
-  }
-
-  #ensureWorker(): Promise<void> {
-    if (this.#worker !== undefined) return Promise.resolve();
-    this.#starting ??= this.#startWorker().finally(() => (this.#starting = undefined));
+  #ready(): Promise<ReadingThread> {
+    if (this.#thread) return Promise.resolve(this.#thread);
+    clearTimeout(this.#again);
+    this.#starting ??= this.#start().finally(() => (this.#starting = undefined));
     return this.#starting;
   }
 
-  #startWorker(): Promise<void> {
-    const workerData: ReadingWorkerData = {
-      bundleDirectory: this.#options.modelBundle,
-      choice: { provider: this.#options.provider, softwareAdapter: this.#options.softwareAdapter },
-    };
-    const worker = new Worker(new URL('./reading-worker.ts', import.meta.url), { workerData });
-    this.#latest = worker;
-    return new Promise((resolve, reject) => {
-      const lost = (reason: string): void => {
-        if (this.#worker === worker) this.#worker = undefined;
-        if (this.#latest === worker) this.#becomeIdle();
-        const pending = this.#pending;
-        if (pending) this.#settle(pending.id, ({ reject: fail }) => fail(new TransientError('reader-lost', reason)));
-        reject(new ConfigurationError(reason));
-      };
-      worker.on('error', (error) => lost(`The reading worker ended: ${error.message}`));
-      worker.on('exit', () => lost('The reading worker ended.'));
-      worker.on('message', (message: FromWorker) => {
-        if (['reading', 'refused', 'failed'].includes(message.kind)) this.#becomeIdle();
-        switch (message.kind) {
-          case 'ready':
-            this.#worker = worker;
-            this.#unusable = undefined;
-            this.#executionProvider = message.executionProvider;
-            this.#passedOver = message.passedOver;
-            return resolve();
-          case 'unusable':
-            this.#unusable = message.message;
-            void worker.terminate();
-            return reject(new ConfigurationError(message.message));
-          case 'stage':
-            if (this.#pending?.id === message.id) this.#pending.onStage(message.stage, message.fraction);
-            return;
-          case 'reading':
-            return this.#settle(message.id, ({ resolve: succeed }) => succeed(message.reading));
-          case 'refused':
-            return this.#settle(message.id, ({ reject: fail }) =>
-              fail(new RefusalError(message.code, message.message, message.details)),
-            );
-          case 'failed':
-            return this.#settle(message.id, ({ reject: fail }) =>
-              fail(
-                new HemocastError('reading-failed', 'Reading the scan failed.', {
-                  status: 500,
-                  issueType: 'exception',
-                  cause: message.message,
-                }),
-              ),
-            );
-        }
+  async #start(): Promise<ReadingThread> {
+    const { modelBundle: bundleDirectory, provider, softwareAdapter } = this.#options;
+    const workerData = { bundleDirectory, choice: { provider, softwareAdapter } };
+    await this.#gone;
+    if (this.#closing.signal.aborted) throw new CancelledError();
+    try {
+      const thread = await ReadingThread.start(workerData, this.#closing.signal, () => {
+        this.#thread = undefined;
+        this.#gone = thread.gone;
+        this.#replaceSoon();
       });
-    });
+      this.#unusable = undefined;
+      this.#thread = thread;
+      return thread;
+    } catch (error) {
+      this.#unusable = (error as Error).message;
+      this.#replaceSoon();
+      throw error;
+    }
   }
-}
 
-/** Told first, so that the network's process ends with it; a thread that does not listen is ended. Resolves when it is gone. */
-async function end(worker: Worker): Promise<void> {
-  if (worker.threadId === -1) return; // gone already
-  const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  worker.postMessage({ kind: 'end' } satisfies ToWorker);
-  const timer = setTimeout(() => void worker.terminate(), END_MS);
-  await gone;
-  clearTimeout(timer);
+  /** Also without a reading that waits for it: a service that is not ready is sent none. */
+  #replaceSoon(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#again = setTimeout(() => void this.#ready().catch(() => undefined), this.#pauseMs);
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pauseMs));
+  }
 }

@@ -8,6 +8,7 @@ import { findHeadCenter } from '../imaging/head-grid.ts';
 import { assertHead } from '../imaging/anatomy.ts';
 import { labelGeneratedSlices } from '../imaging/label.ts';
 import { resampleToGrid } from '../imaging/resample.ts';
+import type { GridVolume } from '../imaging/volume.ts';
 import { tasksDisagree } from '../prediction/agreement.ts';
 import { flag, gravestFirst } from '../prediction/flags.ts';
 import { generatedHyperdenseVolumeMl, measure } from '../prediction/measurements.ts';
@@ -37,7 +38,7 @@ export async function readSeries(
   const anatomy = await step('recognize-head', 0.1, () => assertHead(volume));
   const { shape, spacingMm, padHu } = bundle.input;
   const image = await step('resample', 0.25, () =>
-    resampleToGrid(volume, findHeadCenter(volume), shape, spacingMm, padHu),
+    clipped(resampleToGrid(volume, findHeadCenter(volume), shape, spacingMm, padHu), bundle.followUpRangeHu),
   );
   const output = await step('network', 0.35, () => model.run(image.hu));
   const { threshold, refuseAbove } = bundle.outOfDistribution;
@@ -110,4 +111,12 @@ export async function readSeries(
     executionProvider: model.executionProvider,
     timings,
   };
+}
+
+/**
+ * The image within what the network can return. The graph clips its input alike (docs/bundle.md); metal beyond it would otherwise
+ * be a change of thousands of HU to everything beside it.
+ */
+function clipped(image: GridVolume, [low, high]: readonly [number, number]): GridVolume {
+  return { ...image, hu: image.hu.map((hu) => Math.min(high, Math.max(low, hu))) };
 }

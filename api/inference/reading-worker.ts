@@ -14,13 +14,15 @@ const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.p
 const { bundleDirectory, choice } = workerData as ReadingWorkerData;
 
 try {
-  const bundle = loadBundle(bundleDirectory);
-  const { network, passedOver } = await NetworkProcess.start(bundleDirectory, choice);
-  network.onEnd(() => process.exit()); // this thread: the service starts both anew
+  const ending = new AbortController();
   port.on('message', (message: ToWorker) => {
-    if (message.kind === 'end') network.kill();
+    if (message.kind === 'end') ending.abort();
     else void read(message.id, message.input);
   });
+  const bundle = loadBundle(bundleDirectory);
+  const { network, passedOver } = await NetworkProcess.start(bundleDirectory, choice, process.env, ending.signal);
+  network.onEnd(() => process.exit()); // this thread: the service starts both anew
+  ending.signal.addEventListener('abort', () => network.kill());
   post({ kind: 'ready', executionProvider: network.executionProvider, passedOver });
 
   async function read(id: number, input: SeriesInput): Promise<void> {
@@ -45,4 +47,5 @@ try {
   }
 } catch (error) {
   post({ kind: 'unusable', message: error instanceof Error ? error.message : String(error) });
+  port.unref();
 }

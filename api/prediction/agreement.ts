@@ -3,7 +3,7 @@
 export interface AgreementLimits {
   /** Hyperdense volume from which on the generated image shows blood, mL. */
   readonly bloodMl: number;
-  /** Below this probability, such an image contradicts it; 0..1, at the training prevalence. */
+  /** Below this probability, such an image contradicts it; 0..1, not shifted to any prevalence. */
   readonly low: number;
   /** From this probability on, an image without any hyperdense component contradicts it. */
   readonly high: number;
@@ -13,7 +13,7 @@ export interface AgreementLimits {
 export const AGREEMENT: AgreementLimits = { bloodMl: 1, low: 0.15, high: 0.85 };
 
 /**
- * @param probability calibrated, at the training prevalence: what the network says, before any assumption about the hospital
+ * @param probability calibrated: what the network says, before any assumption about the hospital
  * @param generatedMl hyperdense volume of the generated image
  * @param initialMl of the initial CT: what was dense before and stays so (calcification, metal) is no contradiction
  */

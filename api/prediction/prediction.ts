@@ -48,6 +48,7 @@ export interface Prediction {
   readonly riskBand: RiskBand;
   readonly riskBandBounds: { readonly moderate: number; readonly high: number };
   readonly assumedPrevalence: number;
+  /** Share of hemorrhage in the cohort that the probability was calibrated on, 0..1. */
   readonly trainingPrevalence: number;
   readonly measurements: Measurements;
   /** Hyperdense volume of the generated follow-up CT, by the same definition: a forecast, not a measurement. mL */

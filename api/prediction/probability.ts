@@ -4,7 +4,7 @@ import { RefusalError } from './refusals.ts';
 
 /** Calibration as the bundle states it (docs/bundle.md, configs/metadata.json). */
 export interface Calibration {
-  /** Share of patients who bled in the training cohort, 0..1 (exclusive). */
+  /** Share of patients who bled in the calibration cohort, 0..1 (exclusive). */
   readonly prevalence: number;
   readonly interval: {
     readonly level: number;
@@ -52,7 +52,7 @@ export function riskBand(probability: number, bounds: RiskBandBounds): RiskBand 
 /**
  * The reported prediction.
  *
- * @param input.logit raw network score; `probability` its calibrated value at the training prevalence, 0..1
+ * @param input.logit raw network score; `probability` its calibrated value at the prevalence of the calibration cohort, 0..1
  * @param input.assumedPrevalence share of patients who bleed where the service is used, strictly between 0 and 1
  * @throws RefusalError `model-output-invalid` when logit or probability is not finite or the probability not in 0..1
  */

@@ -106,7 +106,7 @@ describe('the forecast in the chart', () => {
     for (const words of [
       'contrast staining',
       'Assumed share of patients who bleed (prevalence): 35 %',
-      'trained at 51 %',
+      'calibrated at 51 %',
       '90 % interval of the probability: 60.1 % to 79.9 %. Method: Bootstrap of the calibration.',
       'low below 15 %, moderate from 15 % to below 50 %, high from 50 %',
       'contrast-can-look-like-blood',

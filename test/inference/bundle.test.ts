@@ -61,7 +61,7 @@ describe('A model bundle', () => {
 
   it('does not serve with a network that no longer reproduces its golden vector, whatever its SHA-256', async () => {
     tamper({ honest: true });
-    await expect(start()).rejects.toMatchObject({ name: 'ConfigurationError' });
+    await expect(start()).rejects.toThrow(/does not reproduce its golden vector on "cpu" \(logit off by/);
   });
 
   it.each<[string, (metadata: Json) => void, RegExp]>([
@@ -80,9 +80,25 @@ describe('A model bundle', () => {
     await expect(start()).rejects.toThrow(message);
   });
 
-  it('does not serve where the golden vector asks for another probability', async () => {
-    edit('golden/golden.json', (golden) => (golden.start_check.probability += 0.01));
-    await expect(start()).rejects.toThrow(/does not reproduce its golden vector/);
+  it.each<[string, (check: Json) => void, RegExp]>([
+    ['probability', (check) => (check.probability += 0.01), /\(probability off by 0\.01/],
+    ['strangeness', (check) => (check.ood_score += 0.01), /\(oodScore off by 0\.0/],
+    ['attention', (check) => (check.attention.samples.at(-1)[1] += 0.001), /\(attention off by 0\.001/],
+    ['place beyond the follow-up', (check) => (check.follow_up.samples[0][0] = 1e9), /\(followUpHu off by NaN/],
+  ])('does not serve where the golden vector asks for another %s', async (_, change, message) => {
+    edit('golden/golden.json', (golden) => change(golden.start_check));
+    await expect(start()).rejects.toThrow(message);
+  });
+
+  it.each<[string, (golden: Json) => void, RegExp]>([
+    ['no logit to meet', (g) => delete g.start_check.logit, /no number start_check\.logit/],
+    ['no strangeness to meet', (g) => delete g.start_check.ood_score, /no number start_check\.ood_score/],
+    ['no tolerance', (g) => delete g.tolerance.logit, /no number tolerance\.logit/],
+    ['no samples of the follow-up', (g) => (g.start_check.follow_up.samples = []), /no samples start_check\.follow_up/],
+    ['no attention to meet', (g) => delete g.start_check.attention, /no samples start_check\.attention/],
+  ])('is refused by name with %s in its golden vector', (_, change, message) => {
+    edit('golden/golden.json', change);
+    expect(() => loadBundle(directory)).toThrow(message);
   });
 
   it.each<[string, (metadata: Json) => void, RegExp]>([
@@ -93,6 +109,11 @@ describe('A model bundle', () => {
     ['no prevalence', (m) => delete m.calibration.prevalence, /calibration\.prevalence/],
     ['no limit of strangeness', (m) => delete m.ood.threshold, /ood\.threshold/],
     ['a refusal before the flag', (m) => (m.ood.refuse_above = m.ood.threshold / 2), /ood\.refuse_above/],
+    ['an interval of nothing', (m) => (m.calibration.interval.affine = []), /interval\.affine is not a list of pairs/],
+    ['an interval without numbers', (m) => (m.calibration.interval.affine[0][1] = null), /interval\.affine/],
+    ['an interval of no level', (m) => delete m.calibration.interval.level, /interval\.level/],
+    ['a limit of agreement in words', (m) => (m.agreement = { low: 'little' }), /agreement\.low is not a number/],
+    ['a range of HU upside down', (m) => (m.follow_up_range_hu = [3100, -1024]), /follow_up_range_hu/],
     ['no SHA-256 of the network', (m) => delete m.files['models/model.onnx'], /names no SHA-256/],
   ])('is refused by name with %s', (_, change, message) => {
     edit('configs/metadata.json', change);

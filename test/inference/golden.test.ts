@@ -21,10 +21,13 @@ interface GoldenCase {
   readonly image: Summary;
   readonly logit: number;
   readonly probability: number;
+  readonly ood_score: number;
   readonly follow_up: Summary;
+  readonly attention: Summary;
 }
+type Tolerance = 'weight' | 'resampled_hu' | 'logit' | 'probability' | 'ood_score' | 'follow_up_hu' | 'attention';
 const golden = JSON.parse(readFileSync(join(bundle, 'golden/golden.json'), 'utf8')) as {
-  readonly tolerance: Readonly<Record<'weight' | 'resampled_hu' | 'logit' | 'probability' | 'follow_up_hu', number>>;
+  readonly tolerance: Readonly<Record<Tolerance, number>>;
   readonly weights: readonly { positions: number[]; outputs: number[]; spacing: number; weights: number[][] }[];
   readonly dicom: readonly GoldenCase[];
 };
@@ -37,8 +40,15 @@ const networkChild = async (...args: string[]): Promise<unknown> => {
   return JSON.parse(stdout);
 };
 
-const worst = (values: readonly number[], { samples }: Summary): number =>
-  Math.max(...samples.map(([index, hu]) => Math.abs(values[index] - hu)));
+/** Every sample, and by mean and standard deviation all that was not sampled. */
+const expectSame = (values: readonly number[], { samples, mean, sd }: Summary, tolerance: number): void => {
+  const off = (index: number, value: number): number => Math.abs(values[index] - value);
+  expect(Math.max(...samples.map(([index, value]) => off(index, value)))).toBeLessThanOrEqual(tolerance);
+  const gotMean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const gotVariance = values.reduce((sum, value) => sum + (value - gotMean) ** 2, 0) / values.length;
+  expect(Math.abs(gotMean - mean)).toBeLessThanOrEqual(tolerance);
+  expect(Math.abs(Math.sqrt(gotVariance) - sd)).toBeLessThanOrEqual(tolerance);
+};
 
 it('has golden cases at all', () => {
   expect(golden.weights.length).toBeGreaterThan(0);
@@ -53,7 +63,8 @@ it.each(golden.weights)('resampling weights equal the trainer’s (spacing $spac
 });
 
 describe.each(golden.dicom)('From the DICOM files of $folder', (want) => {
-  let got: Record<'logit' | 'probability', number> & Record<'centerMm' | 'image' | 'followUp', number[]>;
+  let got: Record<'logit' | 'probability' | 'oodScore', number> &
+    Record<'centerMm' | 'image' | 'followUp' | 'attention', number[]>;
   beforeAll(async () => {
     got = (await networkChild(bundle, 'case', join(repositoryRoot, want.folder))) as typeof got;
   }, 60_000);
@@ -63,7 +74,7 @@ describe.each(golden.dicom)('From the DICOM files of $folder', (want) => {
   });
 
   it('the network sees the same image', () => {
-    expect(worst(got.image, want.image)).toBeLessThanOrEqual(golden.tolerance.resampled_hu);
+    expectSame(got.image, want.image, golden.tolerance.resampled_hu);
   });
 
   it('the probability is the same', () => {
@@ -72,7 +83,12 @@ describe.each(golden.dicom)('From the DICOM files of $folder', (want) => {
   });
 
   it('the generated follow-up CT is the same', () => {
-    expect(worst(got.followUp, want.follow_up)).toBeLessThanOrEqual(golden.tolerance.follow_up_hu);
+    expectSame(got.followUp, want.follow_up, golden.tolerance.follow_up_hu);
+  });
+
+  it('so are its strangeness, which flags or refuses it, and where the network looked', () => {
+    expect(Math.abs(got.oodScore - want.ood_score)).toBeLessThanOrEqual(golden.tolerance.ood_score);
+    expectSame(got.attention, want.attention, golden.tolerance.attention);
   });
 });
 

@@ -64,6 +64,30 @@ describe('A network that never comes to an end', () => {
     expect(mine()).not.toContain(first);
   }, 60_000);
 
+  it('takes nothing with it: the reading that waits behind it is read by the next one', async () => {
+    const riskBandBounds = { moderate: 0.15, high: 0.5 };
+    const read = (options: SyntheticHeadOptions): Promise<unknown> => {
+      const frames = syntheticHead({ matrix: 128, ...options });
+      const input = { frames, identity: 'test/1', assumedPrevalence: 0.35, riskBandBounds };
+      return reader.read(input, new AbortController().signal);
+    };
+    const hung = read({ spheres: [{ center: [20, 10, 5], radiusMm: 9, hu: 3_900 }] });
+    const waiting = read({});
+    await expect(hung).rejects.toMatchObject({ code: 'reading-timeout' });
+    expect(reader.health()).toMatchObject({ ok: false, executionProvider: null });
+    await expect(waiting).resolves.toMatchObject({ executionProvider: 'cpu' });
+    expect(mine()).toHaveLength(1);
+  }, 60_000);
+
+  it('is replaced at once where it crashes, before anyone asks for a reading', async () => {
+    const [crashing] = mine();
+    process.kill(crashing, 'SIGKILL');
+    await untilThat(() => !reader.health().ok);
+    await untilThat(() => reader.health().ok);
+    expect(mine()).toHaveLength(1);
+    expect(mine()).not.toContain(crashing);
+  }, 60_000);
+
   it('does not hold up the end of the service', async () => {
     const frames = syntheticHead({ matrix: 128, spheres: [{ center: [20, 10, 5], radiusMm: 9, hu: 3_900 }] });
     const riskBandBounds = { moderate: 0.15, high: 0.5 };

@@ -1,6 +1,7 @@
 /** What the reading says of the network's own doubt. The network itself is a stand-in here: only its outputs matter. */
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { loadBundle } from '../../api/inference/bundle.ts';
 import type { Bundle } from '../../api/inference/bundle.ts';
 import { readSeries } from '../../api/inference/read-series.ts';
@@ -70,6 +71,17 @@ describe('A reading', () => {
     const washedOut = { spheres, followUp: (hu: number): number => (hu > 40 && hu < 100 ? 32 : hu) };
     expect(codes(await read(0, {}, { ...washedOut, probability: 0.95 }))).toContain('tasks-disagree');
     expect(codes(await read(0, {}, { ...washedOut, probability: 0.2 }))).not.toContain('tasks-disagree');
+    const spread = (hu: number): number => (hu > 25 && hu < 40 ? 70 : hu);
+    expect(codes(await read(0, {}, { followUp: spread, probability: 0.05 }))).toContain('tasks-disagree');
+    expect(codes(await read(0, {}, { followUp: spread, probability: 0.5 }))).not.toContain('tasks-disagree');
+  }, 60_000);
+
+  it('changes nothing beside metal that is brighter than the network can return', async () => {
+    const spheres: Sphere[] = [{ center: [24, -13, 9], radiusMm: 4, hu: 20_000 }];
+    const asTheGraphClips = (hu: number): number => Math.min(3100, hu);
+    const { maps } = await read(0, {}, { spheres, followUp: asTheGraphClips });
+    const difference = new Int16Array(new Uint8Array(gunzipSync(maps.difference.gzip)).buffer);
+    expect(difference.every((hu) => hu === 0)).toBe(true);
   }, 30_000);
 
   it('of a bundle without an interval has none, and says so', async () => {

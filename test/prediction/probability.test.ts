@@ -84,7 +84,7 @@ describe('Risk bands', () => {
     expect(riskBand(probability, bounds)).toBe(band);
   });
 
-  it('are judged at the assumed prevalence, not at that of the training cohort', () => {
+  it('are judged at the assumed prevalence, not at that of the calibration cohort', () => {
     // 0.62 among those of whom 51 % bled is 0.458 where 35 % bleed: moderate.
     expect(predict(1, 0.62)).toMatchObject({ riskBand: 'moderate', assumedPrevalence: 0.35, trainingPrevalence: 0.51 });
     expect(predict(1, 0.62, calibration(), 0.51).riskBand).toBe('high');

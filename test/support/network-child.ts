@@ -34,8 +34,9 @@ if (what === 'not-a-number') {
   const centerMm = findHeadCenter(volume);
   const { shape, spacingMm, padHu } = bundle.input;
   const image = resampleToGrid(volume, centerMm, shape, spacingMm, padHu).hu;
-  const { logit, probability, followUpHu } = await model.run(image);
-  print({ centerMm, logit, probability, image: [...image], followUp: [...followUpHu] });
+  const { logit, probability, oodScore, followUpHu, attention } = await model.run(image);
+  const volumes = { image: [...image], followUp: [...followUpHu], attention: [...attention] };
+  print({ centerMm, logit, probability, oodScore, ...volumes });
 }
 
 function print(result: object): void {

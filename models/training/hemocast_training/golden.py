@@ -15,7 +15,9 @@ from .data import Cohort
 from .onnx_model import infer, open_session
 from .resample import resampling_weights
 
-TOLERANCE = {"weight": 1e-12, "resampled_hu": 0.02, "logit": 1e-3, "probability": 1e-4, "follow_up_hu": 0.05}
+TOLERANCE = {
+    "weight": 1e-12, "resampled_hu": 0.02, "logit": 1e-3, "probability": 1e-4, "ood_score": 1e-3, "follow_up_hu": 0.05, "attention": 1e-5,
+}
 SAMPLES = 200
 SAMPLE_SEED = 20
 START_INPUT = "input-00.i16.gz"
@@ -111,13 +113,14 @@ def dicom_case(session, repository: Path, folder: str) -> Dict[str, Any]:
 
 
 def expected_outputs(session, image: np.ndarray) -> Dict[str, Any]:
-    """logit, probability and follow-up of one float32 volume [1, 24, 128, 128]."""
+    """The five outputs for one float32 volume [1, 24, 128, 128]."""
     outputs = infer(session, image)
     return {
         "logit": float(outputs["logit"][0]),
         "probability": float(outputs["probability"][0]),
         "ood_score": float(outputs["ood_score"][0]),
         "follow_up": summarize(outputs["follow_up"][0]),
+        "attention": summarize_attention(outputs["attention"][0]),
     }
 
 
@@ -133,4 +136,13 @@ def summarize(volume: np.ndarray) -> Dict[str, Any]:
     inside = rng.choice(tissue, SAMPLES // 2) if tissue.size else anywhere
     places = np.unique(np.concatenate([anywhere, inside]))
     samples = [[int(place), round(float(flat[place]), 4)] for place in places]
+    return {"mean": float(flat.mean()), "sd": float(flat.std()), "samples": samples}
+
+
+def summarize_attention(weights: np.ndarray) -> Dict[str, Any]:
+    """As `summarize`, of weights that sum to 1: the 100 largest and 100 anywhere."""
+    flat = np.asarray(weights, np.float64).ravel()
+    anywhere = np.random.default_rng(SAMPLE_SEED).integers(0, flat.size, SAMPLES // 2)
+    places = np.unique(np.concatenate([anywhere, np.argsort(flat)[-SAMPLES // 2 :]]))
+    samples = [[int(place), float(np.float32(flat[place]))] for place in places]
     return {"mean": float(flat.mean()), "sd": float(flat.std()), "samples": samples}

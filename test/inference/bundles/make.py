@@ -86,6 +86,11 @@ def network(endless):
     return model
 
 
+def summarize(volume):
+    at = np.linspace(0, volume.size - 1, 64).astype(int)
+    return {"mean": float(volume.mean()), "sd": float(volume.std()), "samples": [[int(i), float(volume.flat[i])] for i in at]}
+
+
 def write(name, endless):
     folder = HERE / name
     for part in ("configs", "models", "golden", "docs"):
@@ -117,16 +122,16 @@ def write(name, endless):
 
     slices, rows, columns = np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij")
     image = (40 + 30 * np.sin(columns / 3) + 20 * np.cos(rows / 5) + slices).round().astype("<i2")
-    names = ["logit", "probability", "follow_up"]
-    logit, probability, follow_up = ReferenceEvaluator(model).run(names, {"image": image[None].astype(np.float32)})
-    at = np.linspace(0, follow_up.size - 1, 64).astype(int)
+    names = ["logit", "probability", "ood_score", "follow_up", "attention"]
+    logit, probability, ood_score, *volumes = ReferenceEvaluator(model).run(names, {"image": image[None].astype(np.float32)})
+    follow_up, attention = map(summarize, volumes)
     golden = {
-        "tolerance": {"weight": 1e-12, "resampled_hu": 0.02, "logit": 1e-3, "probability": 1e-4, "follow_up_hu": 0.05},
+        "tolerance": {"weight": 1e-12, "resampled_hu": 0.02, "logit": 1e-3, "probability": 1e-4, "ood_score": 1e-3,
+                      "follow_up_hu": 0.05, "attention": 1e-5},
         "weights": [],
         "start_check": {
             "input": "input-00.i16.gz", "logit": float(logit[0]), "probability": float(probability[0]),
-            "follow_up": {"mean": float(follow_up.mean()), "sd": float(follow_up.std()),
-                          "samples": [[int(i), float(follow_up.flat[i])] for i in at]},
+            "ood_score": float(ood_score[0]), "follow_up": follow_up, "attention": attention,
         },
         "dicom": [],
     }
