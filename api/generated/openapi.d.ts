@@ -90,7 +90,7 @@ export interface paths {
          *     `rowDirection` + row * `rowSpacingMm` * `columnDirection` + slice * `sliceSpacingMm` * `normal`; between centres read linearly.
          *     The voxel-exact difference on the initial CT's own matrix is the generated image in the chart minus `initial-ct`.
          *
-         *     404 `maps-not-found` where the assessment has not completed; 410 `assessment-withdrawn` where its result was taken back.
+         *     404 `maps-not-found` where the assessment has not completed, or is kept from users by shadow operation; 410 `assessment-withdrawn` where its result was taken back.
          */
         get: operations["getResultMaps"];
         put?: never;
@@ -475,6 +475,7 @@ export interface components {
                 high: number;
             };
             assumedPrevalence: number;
+            /** @description Share of hemorrhage in the cohort that the probability was calibrated on. */
             trainingPrevalence: number;
             measurements: components["schemas"]["Measurements"];
             /**
@@ -534,6 +535,7 @@ export interface components {
             disclaimer: string;
             intendedUse: string;
             trainingData: string;
+            /** @description Share of hemorrhage in the cohort that the probability was calibrated on. */
             trainingPrevalence: number;
             executionProvider: string | null;
             /** @description The model card. */
@@ -588,6 +590,8 @@ export interface components {
             studyInstanceUid: string;
             /** @description The series of the initial CT in whose space the grids lie. */
             seriesInstanceUid: string;
+            /** @description What limits the result and so the maps; to be shown with them. */
+            flags: components["schemas"]["Flag"][];
             maps: components["schemas"]["ResultMap"][];
             disclaimer: string;
         };

@@ -22,7 +22,10 @@ export function resultMapRoutes(records: Pick<AssessmentRecords, 'get' | 'getMap
     if (assessment.withdrawal !== null) throw new WithdrawnError(assessment.withdrawal.code);
     const maps = isHiddenFrom(caller, assessment) ? null : await records.getMaps(id);
     if (maps === null) {
-      throw new NotFoundError('maps-not-found', 'This assessment has no maps: only completed ones have.');
+      throw new NotFoundError(
+        'maps-not-found',
+        'This assessment shows no maps: only completed ones have them, and users see none while hemocast runs in shadow.',
+      );
     }
     return [assessment, maps];
   };
@@ -35,6 +38,7 @@ export function resultMapRoutes(records: Pick<AssessmentRecords, 'get' | 'getMap
       patient: assessment.patientReference,
       studyInstanceUid: assessment.studyInstanceUid,
       seriesInstanceUid: maps.seriesInstanceUid,
+      flags: assessment.flags,
       maps: NAMES.map((name) => ({
         name,
         href: `/v1/assessments/${assessment.id}/${name}`,

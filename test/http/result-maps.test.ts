@@ -39,6 +39,8 @@ describe('The maps of an assessment', () => {
       { name: 'attention', dtype: 'uint8', unit: '1', scale: 0.01, grid: MAPS.attention.grid },
       { name: 'difference', dtype: 'int16', unit: "[hnsf'U]", scale: 1, grid: MAPS.difference.grid },
     ]);
+    expect(body.flags).toEqual(assessment.flags);
+    expect(body.flags).not.toEqual([]);
     expect(body.maps[1].meaning).toContain('AI-generated, not acquired');
     for (const { href } of body.maps) await request(service.app).get(href).expect(200);
   });
