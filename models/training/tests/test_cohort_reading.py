@@ -102,6 +102,28 @@ def test_a_gap_in_the_skull_does_not_let_the_outside_in():
     assert intracranial_mask(opened)[12].sum() == pytest.approx(intracranial_mask(image)[12].sum(), rel=0.1)
 
 
+@pytest.mark.parametrize("half_width", [2, 7, 12])
+def test_nor_does_a_wide_one_as_where_thin_bone_is_no_denser_than_tissue(half_width):
+    image = toy_pair(np.random.default_rng(3))["initial"].astype(np.float32)
+    opened = image.copy()
+    wall = opened[10:13, :20, 64 - half_width : 64 + half_width]
+    wall[wall > 250] = 60.0
+    assert (opened != image).any(axis=(1, 2)).sum() == 3
+    area, opened_area = (intracranial_mask(volume).sum(axis=(1, 2)) for volume in (image, opened))
+    assert (opened_area >= 0.85 * area).all()
+
+
+@pytest.mark.parametrize("cut", [14, 24])
+def test_a_head_longer_than_the_grid_is_closed_by_its_edge(cut):
+    image = toy_pair(np.random.default_rng(3))["initial"].astype(np.float32)
+    cut_off = np.full_like(image, -1000.0)
+    cut_off[:, :-cut] = image[:, cut:]
+    assert ((cut_off[10] > 250)[0]).any(), "the skull must leave the grid"
+    whole, inside = intracranial_mask(image), intracranial_mask(cut_off)
+    seen = whole[:, cut:].sum(axis=(1, 2))
+    assert (inside.sum(axis=(1, 2)) >= 0.9 * seen).all()
+
+
 def test_an_image_without_a_skull_has_no_inside():
     assert not intracranial_mask(np.full((24, 128, 128), -1000.0, np.float32)).any()
 
