@@ -19,6 +19,7 @@ from .bundle import EVALUATION_FILE, MODEL_FILE, read_metadata, write_json
 from .data import GROUPS, Cohort
 from .evaluation_figures import (
     NOT_RUN_ABLATIONS,
+    NOT_RUN_NETWORKS,
     SEED,
     baseline_blocks,
     by_head,
@@ -26,6 +27,7 @@ from .evaluation_figures import (
     measured_on,
     network_block,
     not_run,
+    over_heads,
     shifted_block,
 )
 from .generation_figures import case_errors, summarize_cases
@@ -57,6 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--shifted", action="append", default=[], metavar="NAME=DIR", help="cohort of other physics or case mix (repeatable)"
     )
     parser.add_argument("--ablations", help="JSON file: name -> figures of an ablation that was run")
+    parser.add_argument("--conditional", help="JSON file written by `conditional`: the pair of pictures that was tried")
     parser.add_argument("--keep", action="store_true", help="measure nothing: take --ablations up into what was measured")
     parser.add_argument("--limit", type=int, default=0, help="use only the first cases of every cohort (for a trial)")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples")
@@ -71,10 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
     ablations = {name: not_run(reason) for name, reason in NOT_RUN_ABLATIONS.items()}
     if arguments.ablations:
         ablations.update(json.loads(Path(arguments.ablations).read_text()))
+    conditional = json.loads(Path(arguments.conditional).read_text()) if arguments.conditional else not_run("not run")
     if arguments.keep:
         if not arguments.ablations:
             raise ValueError("--keep without --ablations would only forget those that were measured: name their file.")
         evaluation = {**json.loads((bundle / EVALUATION_FILE).read_text()), "ablations": ablations}
+        if arguments.conditional:
+            evaluation["conditional"] = conditional
         if evaluation["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} was measured with another model.onnx: evaluate without --keep.")
         evaluation["inDistribution"]["trainingSeeds"] = training_seeds(metadata)
@@ -95,7 +101,6 @@ def run(arguments: argparse.Namespace) -> int:
         learned = {"trainedOn": measured_on(train, date)}
         del train
     found = classification(cohort, outcome, fitted, resamples)
-    threshold = metadata["ood"]["threshold"]
     baselines = baseline_blocks(cohort, outcome, found["baselines"], fitted, date, resamples)
     for name in fitted:
         baselines[name].update(learned)
@@ -111,14 +116,17 @@ def run(arguments: argparse.Namespace) -> int:
             **measured_on(cohort, date),
             "trainingSeeds": training_seeds(metadata),
             **network_block(cohort, outcome, found["hemocast"], resamples),
+            "overHeads": over_heads(cohort, outcome, resamples),
         },
         "ceiling": {**measured_on(cohort, date), **found["ceiling"]},
         "baselines": baselines,
         "shifted": {},
         "ablations": ablations,
+        "networks": {name: not_run(reason) for name, reason in NOT_RUN_NETWORKS.items()},
+        "conditional": conditional,
         "classification": found,
         "generation": generation(cohort, outcome, resamples),
-        "ood_flagged_share": round(float((outcome["ood_score"] > threshold).mean()), 4),
+        "ood_flagged_share": round(float((outcome["ood_score"] > metadata["ood"]["threshold"]).mean()), 4),
         "calibration_validation": metadata["calibration"]["figures"],
     }
     draw(bundle, cohort, outcome, fitted)
@@ -152,7 +160,8 @@ def evaluate_shifted(
     cohort = Cohort(folder, limit=limit).require(20)
     refuse_shared_heads(metadata["training"]["heads"], cohort)
     outcome = predict(bundle, cohort, pictures=False)
-    return shifted_block(cohort, outcome, metadata["ood"]["threshold"], date, resamples)
+    all_comers = cohort_record(cohort).get("prevalence_mix") == "all-comers"
+    return shifted_block(cohort, outcome, metadata, all_comers, date, resamples)
 
 
 def training_seeds(metadata: Dict[str, Any]) -> List[int]:
@@ -255,8 +264,7 @@ def generation(cohort: Cohort, outcome: Dict[str, Any], resamples: int) -> Dict[
 def describe_cohort(cohort: Cohort) -> Dict[str, Any]:
     """Counts, heads, seeds, case mix; and how it was simulated, where the folder's cohort.json says so."""
     group, seeds = cohort.values("group"), cohort.values("seed")
-    record = cohort.folder / "cohort.json"
-    made = json.loads(record.read_text()) if record.exists() else {}
+    made = cohort_record(cohort)
     return {
         "cases": len(cohort),
         "heads": sorted(int(head) for head in set(cohort.values("head"))),
@@ -265,6 +273,12 @@ def describe_cohort(cohort: Cohort) -> Dict[str, Any]:
         "groups": {name: int((group == index).sum()) for index, name in enumerate(GROUPS)},
         "simulated_by": {key: made[key] for key in ("version", "created", "split", "seed", "count") if key in made},
     }
+
+
+def cohort_record(cohort: Cohort) -> Dict[str, Any]:
+    """What the folder's cohort.json says; empty where there is none."""
+    record = cohort.folder / "cohort.json"
+    return json.loads(record.read_text()) if record.exists() else {}
 
 
 def draw(bundle: Path, cohort: Cohort, outcome: Dict[str, Any], fitted: Dict[str, np.ndarray]) -> None:

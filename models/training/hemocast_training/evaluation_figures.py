@@ -8,7 +8,10 @@ from typing import Any, Callable, Dict, List
 
 import numpy as np
 
+from scipy.special import expit, logit
+
 from .data import GROUPS, KINDS, Cohort
+from .labels import HEADS
 from .metrics import (
     accuracy,
     auc,
@@ -21,6 +24,7 @@ from .metrics import (
     sensitivity,
     specificity,
 )
+from .regions import SMALLEST_ML
 
 SEED = 2026
 NET_BENEFIT_AT = 0.3
@@ -30,10 +34,10 @@ FLAGGED_ENOUGH = 0.5
 
 PICTURES = ("no_change", "no_change_denoised", "cap_at_40", "cap_at_40_denoised")
 FORECAST_FIGURES = {"auc": auc, "accuracy": accuracy, "brier": brier, "ece": calibration_error}
-NOT_RUN_BASELINES = {
-    "resnet18_3d": "needs a GPU",
-    "unet_regression": "needs a GPU",
-    "pix2pix": "needs a GPU",
+NOT_RUN_BASELINES = {name: "not written; needs a GPU" for name in ("resnet18_3d", "unet_regression", "pix2pix")}
+NOT_RUN_NETWORKS = {
+    "base": "needs a GPU; no weights of it are kept",
+    "ensemble": "needs three independent trainings of this length",
 }
 NOT_RUN_ABLATIONS = {
     "classification_only": "not run",
@@ -43,6 +47,10 @@ NOT_RUN_ABLATIONS = {
     "no_density_bias": "not run",
     "no_gradnorm": "not run",
 }
+
+ALL_COMERS_PREVALENCE = 0.35
+DISAGREES = {"low": 0.15, "high": 0.85, "blood_ml": 1.0}
+"""When the two tasks contradict each other: the limits of a bundle that states none (docs/bundle.md, `agreement`)."""
 
 Figure = Dict[str, float]
 
@@ -142,6 +150,48 @@ def divided(first: np.ndarray, second: np.ndarray) -> float:
     return float(first.mean() / second.mean())
 
 
+def tasks_disagree(probability: np.ndarray, errors: List[Dict[str, float]]) -> np.ndarray:
+    """bool [cases]: unlikely to bleed, but the picture has a millilitre of new blood; or very likely, but it has none at all. The rule of
+    the service (`tasks-disagree`) with the hyperdense volume of this evaluation."""
+    drawn, before = column(errors, "hemocast.volume_ml"), column(errors, "no_change.volume_ml")
+    bleeds_in_picture_only = (probability < DISAGREES["low"]) & (drawn - before >= DISAGREES["blood_ml"])
+    return bleeds_in_picture_only | ((probability >= DISAGREES["high"]) & (drawn < SMALLEST_ML))
+
+
+def shift_prevalence(probability: np.ndarray, calibrated_at: float, assumed: float) -> np.ndarray:
+    """Probabilities [cases] at another share of patients who bleed, as the service shifts them: the odds times the ratio of the two
+    prevalences' odds."""
+    return expit(logit(np.clip(probability, 1e-6, 1 - 1e-6)) + logit(assumed) - logit(calibrated_at))
+
+
+def over_heads(cohort: Cohort, outcome: Dict[str, Any], resamples: int) -> Dict[str, Any]:
+    """The main figures with intervals over resampled heads, and cases of each: crude where heads are few, but wider than intervals
+    over cases by what heads differ."""
+    labels, truth, ours, heads = cohort.values("label"), cohort.values("bayes"), outcome["probability"], cohort.values("head")
+    errors = outcome["errors"]
+    region, unchanged = column(errors, "no_change.mae_hot_8mm"), column(errors, "no_change.volume_error")
+    judged = np.isfinite(region)
+
+    def resampled(figure: Callable[[np.ndarray], float], of: np.ndarray = heads) -> Figure:
+        return bootstrap(figure, len(of), SEED, resamples, heads=of)
+
+    def share(name: str, of: np.ndarray, chosen: np.ndarray) -> Figure:
+        ours_of, base = column(errors, name)[chosen], of[chosen]
+        return resampled(lambda i: divided(ours_of[i], base[i]), heads[chosen])
+
+    return {
+        "heads": len(np.unique(heads)),
+        "auc": resampled(lambda i: auc(labels[i], ours[i])),
+        "accuracy": resampled(lambda i: accuracy(labels[i], ours[i])),
+        "gapToCeiling": {
+            "auc": resampled(lambda i: auc(labels[i], truth[i]) - auc(labels[i], ours[i])),
+            "accuracy": resampled(lambda i: accuracy(labels[i], truth[i]) - accuracy(labels[i], ours[i])),
+        },
+        "lesionMaeRatio": share("hemocast.mae_hot_8mm", region, judged),
+        "volumeErrorRatio": share("hemocast.volume_error", unchanged, np.ones(len(heads), bool)),
+    }
+
+
 def mean_figure(values: np.ndarray, resamples: int) -> Dict[str, Any]:
     """Mean over the cases that have the figure, {value, low, high, n}."""
     values = values[np.isfinite(values)]
@@ -205,6 +255,7 @@ def network_block(cohort: Cohort, outcome: Dict[str, Any], forecasts: Dict[str, 
         **volumes,
         "ssimNoChange": mean_figure(column(errors, "no_change.ssim"), resamples),
         "ssimGain": picture_gain(errors, "no_change", resamples)["ssim"],
+        "tasksDisagreeShare": mean_figure(tasks_disagree(outcome["probability"], errors).astype(float), resamples),
     }
 
 
@@ -249,13 +300,23 @@ def not_run(reason: str) -> Dict[str, str]:
     return {"status": "not run", "reason": reason}
 
 
-def shifted_block(cohort: Cohort, outcome: Dict[str, Any], threshold: float, date: str, resamples: int) -> Dict[str, Any]:
-    """The network on a shifted cohort; `miss`: neither calibrated (ECE <= 0.08) nor flagged (half of the cases)."""
+def shifted_block(
+    cohort: Cohort, outcome: Dict[str, Any], metadata: Dict[str, Any], all_comers: bool, date: str, resamples: int
+) -> Dict[str, Any]:
+    """The network on a shifted cohort; `miss`: neither calibrated (ECE <= 0.08) nor flagged (half of the cases); `calibratedOn`: these
+    heads served calibration, threshold and choice. `all_comers`: of that case mix; then `eceShifted` is the calibration error after
+    the shift to its prevalence, which the service makes."""
     labels, bayes = cohort.values("label"), cohort.values("bayes")
     figures = forecast_figures(labels, outcome["probability"], resamples)
-    flagged = (outcome["ood_score"] > threshold).astype(float)
+    flagged = (outcome["ood_score"] > metadata["ood"]["threshold"]).astype(float)
+    shifted = {}
+    if all_comers:
+        moved = shift_prevalence(outcome["probability"], metadata["calibration"]["prevalence"], ALL_COMERS_PREVALENCE)
+        shifted = {"eceShifted": forecast_figures(labels, moved, resamples)["ece"]}
     return {
         **measured_on(cohort, date),
+        "calibratedOn": bool(set(cohort.values("head").tolist()) & set(HEADS["validation"])),
+        **shifted,
         **network_block(cohort, outcome, figures, resamples),
         "perHead": by_head(cohort, outcome["probability"], resamples),
         "ceilingAuc": bootstrapped(lambda i: auc(labels[i], bayes[i]), len(labels), resamples),

@@ -1,6 +1,6 @@
 """Figures of merit with bootstrap intervals. Labels are 0/1, probabilities 0..1, images HU."""
 
-from typing import Callable, Dict, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 import numpy as np
 from scipy.special import expit, logit
@@ -101,21 +101,27 @@ def calibration_line(labels: np.ndarray, probabilities: np.ndarray, fixed_slope:
 
 
 def bootstrap(
-    figure: Callable[[np.ndarray], float], count: int, seed: int, resamples: int = 1000, level: float = 0.95, biased: bool = False
+    figure: Callable[[np.ndarray], float], count: int, seed: int, resamples: int = 1000, level: float = 0.95, biased: bool = False,
+    heads: Optional[np.ndarray] = None,
 ) -> Dict[str, float]:
     """{value, low, high}: `figure` of an index array, with a percentile interval over resampled cases.
 
     biased: a resample repeats cases, so a figure that noise can only raise (a calibration error) is higher in all of them than in
     the sample; the interval is then moved by the mean difference, not below 0.
 
+    heads: number of the head of each case; heads are then resampled first, and of each drawn one its cases. With few heads such an
+    interval is crude, but it holds how far heads differ, which resampled cases cannot.
+
     Resamples in which the figure is undefined (a single class) are drawn again; ValueError where most of them are.
     """
     rng = np.random.default_rng(seed)
+    groups = [np.arange(count)] if heads is None else [np.flatnonzero(heads == head) for head in np.unique(heads)]
     values = []
     undefined = 0
     while len(values) < resamples:
         try:
-            value = figure(rng.integers(0, count, count))
+            drawn = [groups[index] for index in rng.integers(0, len(groups), len(groups))]
+            value = figure(np.concatenate([cases[rng.integers(0, len(cases), len(cases))] for cases in drawn]))
         except ValueError:
             undefined += 1
             if undefined > 2 * resamples:

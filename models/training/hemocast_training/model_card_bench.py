@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List
 
-from .evaluation_figures import ECE_BAR, FLAGGED_ENOUGH
+from .evaluation_figures import ALL_COMERS_PREVALENCE, ECE_BAR, FLAGGED_ENOUGH
 
 IN_DISTRIBUTION = (
     ("auc", "AUC", 3),
@@ -24,6 +24,7 @@ IN_DISTRIBUTION = (
     ("ssim", "SSIM inside the skull", 4),
     ("ssimNoChange", "SSIM of no change", 4),
     ("ssimGain", "SSIM over no change (paired)", 4),
+    ("tasksDisagreeShare", "share in which probability and picture contradict each other", 3),
 )
 
 BASELINES = {
@@ -50,7 +51,17 @@ FORECAST_BASELINES = (
 )
 PICTURE_COLUMNS = ("lesionMaeRatio", "ringBiasHu", "volumeErrorRatio", "phVolumeErrorRatio", "phNewVolumeErrorRatio", "ssim")
 ABLATION_COLUMNS = ("auc", "aucOverFull", "lesionMaeRatio", "lesionMaeHuOverFull")
-SHIFT_COLUMNS = ("auc", "ceilingAuc", "ece", "lesionMaeRatio", "volumeErrorRatio", "oodFlaggedShare")
+SHIFT_COLUMNS = (
+    ("auc", "AUC", 3),
+    ("ceilingAuc", "ceiling AUC", 3),
+    ("accuracy", "accuracy", 3),
+    ("ece", "ECE", 3),
+    ("lesionMaeRatio", "hot region MAE ratio", 2),
+    ("volumeErrorRatio", "volume error ratio", 2),
+    ("phVolumeErrorRatio", "in hematoma", 2),
+    ("phNewVolumeErrorRatio", "in new hematoma", 2),
+    ("oodFlaggedShare", "flagged share", 2),
+)
 
 
 def cell(figure: Any, digits: int = 3) -> str:
@@ -80,6 +91,10 @@ def bench_section(evaluation: Dict[str, Any]) -> str:
     rows.append(["calibration error of a perfect forecast, as many cases", f"{figures['eceOfChance']:.3f}"])
     for name in ("auc", "accuracy"):
         rows.append([f"ceiling less hemocast, {name}", cell(figures["gapToCeiling"][name])])
+    clustered = figures["overHeads"]
+    over = f"the same, interval over {clustered['heads']} heads and their cases"
+    for name in ("auc", "accuracy"):
+        rows.append([f"ceiling less hemocast, {name}: {over}", cell(clustered["gapToCeiling"][name])])
     text = ["## The figures in one table\n", table(["in distribution, unseen heads", "value"], rows)]
     rivals = [name for name in FORECAST_BASELINES if was_run(baselines[name])]
     if rivals:
@@ -100,7 +115,8 @@ def bench_section(evaluation: Dict[str, Any]) -> str:
             pictures.append([BASELINES.get(name, name), *(cell(block.get(key), 2) for key in PICTURE_COLUMNS)])
     text.append("Pictures (errors as a share of no change):\n")
     head = ["", "hot region MAE", "ring bias, HU", "volume error", "volume error, hematoma", "new hematoma", "SSIM"]
-    text += [table(head, pictures), not_run_sentence("Baselines", baselines)]
+    text += [table(head, pictures), not_run_sentence("Baselines", baselines), not_run_sentence("Networks", evaluation["networks"])]
+    text.append(conditional_sentence(evaluation["conditional"]))
     text.append("![Decision curve](decision-curve.png)\n")
     return "\n".join(text)
 
@@ -109,6 +125,17 @@ def rival_row(name: str, block: Dict[str, Any]) -> List[str]:
     """One fitted baseline with what the network gains over it."""
     gain = block["hemocastGain"]
     return [BASELINES[name], cell(block["auc"]), cell(block["accuracy"]), cell(gain["auc"]), cell(gain["accuracy"])]
+
+
+def conditional_sentence(tried: Dict[str, Any]) -> str:
+    """What came of two pictures, "if it bleeds" and "if it does not", in place of one."""
+    if not was_run(tried):
+        return "Two pictures, if it bleeds and if it does not, were not tried.\n"
+    drawn = ", ".join(f"{name.replace('_', ' ')} {cell(block['phNewMl'], 1)}" for name, block in tried["pictures"].items())
+    return (
+        f"Two pictures, if it bleeds and if it does not, were tried on {tried['trainingPairs']} pairs of training with an earlier network and "
+        f"are not offered. Hyperdense volume in hematomas that the initial CT did not show, mL (n = {tried['n']} test cases in all): {drawn}.\n"
+    )
 
 
 def not_run_sentence(what: str, blocks: Dict[str, Any]) -> str:
@@ -130,10 +157,10 @@ def shifted_section(evaluation: Dict[str, Any]) -> str:
     if not shifted:
         return "## Shifted cohorts\n\nNot run: no shifted cohort was given to the evaluation.\n"
     rows = [
-        [name, str(block["n"]), *(cell(block.get(key), 3 if key in ("auc", "ceilingAuc", "ece") else 2) for key in SHIFT_COLUMNS)]
+        [name + " *" * block["calibratedOn"], str(block["n"]), *(cell(block.get(key), digits) for key, _, digits in SHIFT_COLUMNS)]
         for name, block in shifted.items()
     ]
-    head = ["cohort", "cases", "AUC", "ceiling AUC", "ECE", "hot region MAE ratio", "volume error ratio", "flagged share"]
+    head = ["cohort", "cases", *(title for _, title, _ in SHIFT_COLUMNS)]
     missed = [name for name, block in shifted.items() if block["miss"]]
     verdict = (
         f"**Missed: {', '.join(missed)}.** There the calibration error is above {ECE_BAR} and the out-of-distribution score "
@@ -147,7 +174,15 @@ def shifted_section(evaluation: Dict[str, Any]) -> str:
         for name, block in shifted.items()
         if not measured_heads & set(block["perHead"])
     ]
-    return "\n".join(["## Shifted cohorts\n", table(head, rows), verdict, "", *others])
+    notes = [
+        f"With the probability shifted to a prevalence of {ALL_COMERS_PREVALENCE}, as the service does: "
+        f"ECE {cell(block['eceShifted'])} in {name}.\n"
+        for name, block in shifted.items()
+        if "eceShifted" in block
+    ]
+    if any(block["calibratedOn"] for block in shifted.values()):
+        notes.append("\\* Calibrated and chosen on these heads: ECE and flagged share are not out of sample.\n")
+    return "\n".join(["## Shifted cohorts\n", table(head, rows), verdict, "", *notes, *others])
 
 
 def ablations_section(evaluation: Dict[str, Any]) -> str:

@@ -12,9 +12,9 @@ from hemocast_training import evaluate
 from hemocast_training.__main__ import main
 from hemocast_training.bundle import METADATA_FILE, MODEL_FILE, describe_file, write_json
 from hemocast_training.data import Cohort
-from hemocast_training.evaluation_figures import forecast_figures, hemorrhages, picture_figures
+from hemocast_training.evaluation_figures import forecast_figures, hemorrhages, picture_figures, shift_prevalence, tasks_disagree
 from hemocast_training.generation_figures import case_errors
-from hemocast_training.metrics import calibration_line, chance_calibration_error, net_benefit, sensitivity, specificity
+from hemocast_training.metrics import bootstrap, calibration_line, chance_calibration_error, net_benefit, sensitivity, specificity
 from hemocast_training.radiomics import CACHE_FILE, FEATURES, radiomics, radiomics_matrix
 
 from synthetic import toy_pair, write_toy_cohort
@@ -81,6 +81,8 @@ def test_a_network_that_knows_the_truth_gets_the_best_figures(evaluation):
     assert figures["ssim"]["value"] == pytest.approx(1, abs=0.001)
     assert figures["ssimNoChange"]["high"] < 1 and figures["ssimGain"]["low"] > 0
     assert evaluation["ceiling"]["auc"]["value"] == 1 and figures["gapToCeiling"]["auc"]["value"] == 0
+    assert figures["overHeads"]["heads"] == 1 and figures["overHeads"]["auc"]["value"] == 1
+    assert figures["overHeads"]["lesionMaeRatio"]["value"] == 0
 
 
 def test_every_rival_stands_beside_it_or_says_why_it_was_not_run(evaluation):
@@ -93,7 +95,7 @@ def test_every_rival_stands_beside_it_or_says_why_it_was_not_run(evaluation):
     assert baselines["no_change"]["lesionMaeRatio"]["value"] == 1
     assert baselines["no_change"]["hemocastGain"]["lesionMaeHu"]["high"] < 0
     assert baselines["no_blood_anywhere"]["volumeErrorRatio"]["value"] == baselines["cap_at_40"]["volumeErrorRatio"]["value"]
-    assert baselines["pix2pix"] == {"status": "not run", "reason": "needs a GPU"}
+    assert baselines["pix2pix"] == {"status": "not run", "reason": "not written; needs a GPU"}
     assert evaluation["ablations"]["no_gradnorm"]["n"] == 24
     assert evaluation["ablations"]["no_self_attention"]["status"] == "not run"
 
@@ -126,7 +128,9 @@ def test_a_shift_that_is_neither_calibrated_nor_flagged_is_called_a_miss(evaluat
     assert not shifted["caught"]["miss"] and shifted["caught"]["oodFlaggedShare"]["value"] == 1
     card = (bundle / "docs" / "README.md").read_text()
     assert "**Missed: strange.**" in card
-    for words in ("ResNet-18-3D (needs a GPU)", "radiomics + gradient boosting", "decision-curve.png", "failures.png"):
+    for words in ("ResNet-18-3D (not written; needs a GPU)", "base (needs a GPU;", "if it does not, were not tried", "in new hematoma"):
+        assert words in card
+    for words in ("radiomics + gradient boosting", "decision-curve.png", "failures.png"):
         assert words in card
 
 
@@ -136,6 +140,29 @@ def test_the_card_for_machines_answers_all_31_source_attributes_or_says_why_not(
     for found in (*card["sourceAttributes"], *card["tripodAi"], *card["claim"]):
         assert found["value"] and (found["value"] == "not available") == bool(found.get("why")), found
     assert card["figures"]["inDistribution"] == evaluation["inDistribution"]
+
+
+def test_an_interval_over_heads_holds_how_far_heads_differ():
+    right = np.concatenate([np.ones(500), np.zeros(500)])  # always right on one head, never on the other
+    heads = np.repeat([13, 14], 500)
+    over_cases = bootstrap(lambda i: float(right[i].mean()), 1000, 1, 200)
+    over_heads = bootstrap(lambda i: float(right[i].mean()), 1000, 1, 200, heads=heads)
+    assert over_cases["value"] == over_heads["value"] == 0.5
+    assert over_cases["low"] > 0.4 and over_cases["high"] < 0.6
+    assert (over_heads["low"], over_heads["high"]) == (0, 1)
+
+
+def test_the_tasks_contradict_each_other_where_one_sees_blood_and_the_other_none():
+    def case(before, drawn):
+        return {"no_change.volume_ml": before, "hemocast.volume_ml": drawn}
+
+    errors = [case(2.0, 3.1), case(2.0, 2.9), case(5.0, 0.05), case(5.0, 0.5), case(0.0, 0.0)]
+    assert tasks_disagree(np.array([0.1, 0.1, 0.9, 0.9, 0.5]), errors).tolist() == [True, False, True, False, False]
+
+
+def test_a_probability_is_shifted_to_another_prevalence_by_its_odds():
+    assert shift_prevalence(np.array([0.5]), 0.5, 0.35) == pytest.approx(0.35)
+    assert shift_prevalence(np.array([0.62]), 0.4456, 0.4456) == pytest.approx(0.62)
 
 
 def test_radiomics_measure_the_same_on_a_mirrored_head_and_more_on_a_brighter_one():
