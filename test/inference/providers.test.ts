@@ -111,6 +111,22 @@ describeWith('SwiftShader', 'The network on WebGPU', () => {
     expect(network.executionProvider).toBe('webgpu (software adapter)');
   }, 180_000);
 
+  it('is passed over for the CPU where it computes something else than the golden vector', async () => {
+    const bundle = join(import.meta.dirname, 'bundles/other-on-webgpu');
+    const environment = only({ VK_ICD_FILENAMES: SWIFTSHADER });
+    const { network, passedOver } = await NetworkProcess.start(
+      bundle,
+      { provider: 'auto', softwareAdapter: true },
+      environment,
+    );
+    network.kill();
+    expect(network.executionProvider).toBe('cpu');
+    expect(passedOver[1]).toEqual({
+      provider: 'webgpu',
+      reason: expect.stringMatching(/does not reproduce its golden vector on "webgpu" \(.*off by/),
+    });
+  }, 60_000);
+
   it('reproduces its golden vector and what the CPU says, on a software adapter that was asked for', async () => {
     const image = loadBundle(small).startCheck.image.map((hu, at) => hu + 7 * Math.sin(at / 40));
     const onWebgpu = await NetworkProcess.start(
