@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { join } from 'node:path';
 import request from 'supertest';
 import { parse } from 'yaml';
+import { loadBundle } from '../../api/inference/bundle.ts';
 import { REFUSALS } from '../../api/prediction/refusals.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
+import { repositoryRoot } from '../support/components.ts';
 import { DOCUMENTS, MODEL } from '../support/in-memory-hospital.ts';
 
 describe('What the service says of itself', () => {
@@ -35,6 +38,24 @@ describe('What the service says of itself', () => {
       cardAbsentReason: 'The bundle holds no card.json.',
     });
     expect((await request(service.app).get('/v1/models/another').expect(404)).body.code).toBe('model-not-found');
+  });
+
+  it('gives the whole card of the shipped model, as the API promises it', async () => {
+    const { description, documents } = loadBundle(join(repositoryRoot, 'models/hemocast-tiny'));
+    const shipped = { describe: () => description, documents: () => documents };
+    const { describe: fakeDescribe, documents: fakeDocuments } = service.hospital.reader;
+    Object.assign(service.hospital.reader, shipped);
+    try {
+      const { body } = await request(service.app).get('/v1/models/hemocast-tiny').expect(200);
+      expect(body).toMatchObject({ ...description, evaluationAbsentReason: null, cardAbsentReason: null });
+      expect(body.card.sourceAttributes).toHaveLength(31);
+      expect(body.card).toHaveProperty('tripodAi');
+      expect(body.card).toHaveProperty('claim');
+      expect(body.evaluation.inDistribution.auc).toEqual(body.card.figures.inDistribution.auc);
+      expect(service.breaches).toEqual([]);
+    } finally {
+      Object.assign(service.hospital.reader, { describe: fakeDescribe, documents: fakeDocuments });
+    }
   });
 
   it('gives the model card as Markdown to whoever reads that', async () => {
