@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from .head_grid import PAD_HU, PlaneVolume
-from .refusal import Refused
+from .refusal import MissingTool, Refused
 from .series_choice import is_dicom
 
 SAME_POSITION_MM = 0.05  # no CT table moves in smaller steps
@@ -55,7 +55,7 @@ def read_files(files: list[Path], folder: Path) -> Series:
     if len(files) < 2:
         raise Refused("too-few-slices", "%s holds %d DICOM files; a series needs at least two slices" % (folder, len(files)))
     datasets = [_read_decoded(path) for path in files]
-    if len({d.SeriesInstanceUID for d in datasets}) != 1:
+    if len({str(d.get("SeriesInstanceUID", "")) for d in datasets}) != 1:
         raise Refused("geometry-inconsistent", "%s mixes several series; give one folder per series" % folder)
     for path, data in zip(files, datasets):
         _require(path, data)
@@ -125,7 +125,7 @@ def ct_slice(pixels: np.ndarray, attributes: dict) -> FileDataset:
 
 def _dcmtk(tool: str, *arguments: str) -> None:
     if shutil.which(tool) is None:
-        raise FileNotFoundError("%s is missing: install DCMTK (Debian package dcmtk)" % tool)
+        raise MissingTool("%s is missing: install DCMTK (Debian package dcmtk) and run the command again" % tool)
     done = subprocess.run([tool, *arguments], capture_output=True, text=True)
     if done.returncode != 0:
         reason = "%s failed on %s: %s" % (tool, arguments[-2], done.stderr.strip().splitlines()[-1:])
@@ -134,7 +134,10 @@ def _dcmtk(tool: str, *arguments: str) -> None:
 
 def _read_decoded(path: Path) -> Dataset:
     data = pydicom.dcmread(path)
-    if data.file_meta.TransferSyntaxUID in UNCOMPRESSED:
+    syntax = data.file_meta.get("TransferSyntaxUID")
+    if syntax is None:
+        raise Refused("dicom-malformed", "%s does not say how it is encoded (Transfer Syntax UID)" % path)
+    if syntax in UNCOMPRESSED:
         return data
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / "plain.dcm"

@@ -2,8 +2,9 @@
 
 Writes <out>/shard-NNNN.npz (initial, follow_up int16 [n, 24, 128, 128] HU; label uint8; head int32: number of the patient;
 site int16; seed int64: number of the pair), cohort.json, qa.csv (one line per pair, used or not), report.md and a picture
-and the transform (.tfm) of each registered pair in qa/. Nothing in the shards and in cohort.json names a patient; qa.csv and the pictures carry the
-pseudonyms of pairs.csv. A pair that cannot be used is left out by name, and the others go on.
+and the transform (.tfm) of each registered pair in qa/. Nothing in the shards and in cohort.json names a patient; qa.csv, report.md and the
+pictures carry the pseudonyms of pairs.csv. A pair that cannot be used is left out by name, and the others go on. Interrupted, or with
+other lines, the same command goes on from pairs/, where each registered pair is kept (prepared_pair).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import csv
 import datetime
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -22,64 +22,100 @@ from . import __version__
 from .follow_up_grid import follow_up_on_grid
 from .head_series import HeadSeries, read_head, taken_at
 from .pairs_file import Line, read_pairs
+from .prepared_pair import IMAGES, Prepared, digest, keep, pair_key, pair_state, recall
 from .qa_picture import draw_qa
-from .refusal import Refused
-from .registration import Rigid, register, write_transform
+from .refusal import MissingTool, Refused
+from .registration import Rigid, need_simpleitk, register, write_transform
 from .registration_check import Agreement, measure, refuse_bad
 from .series_rules import value
 
 SHARD_SIZE = 50
+MAX_HOURS_BETWEEN = 7 * 24.0  # the label ends at 72 h; what a scan of another week shows is no follow-up of it
+IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
 DISCLAIMER = "Research use only, not a medical device."
 QA_COLUMNS = ("pair", "patient", "site", "label", "verdict", "reason", "hours_between", *Agreement._fields, "picture")
 
 
-class Prepared(NamedTuple):
-    """What became of a pair: images int16 on the model grid where it is used, `code` and `reason` where it is not."""
-
-    initial: np.ndarray | None = None
-    follow_up: np.ndarray | None = None
-    code: str = "used"
-    reason: str = ""
-    hours: float | None = None
-    agreement: Agreement | None = None
-    picture: str = ""
-
-
 def prepare_pair(line: Line, out: Path) -> Prepared:
-    """Read, register, check and draw one pair; every refusal is an answer, not an exception."""
-    hours, agreement, picture = None, None, ""
+    """The pair as an earlier run kept it, or read, registered, checked, drawn and kept now.
+
+    Whatever is wrong with its line or its files is an answer, not an exception. MissingTool where the machine lacks a program.
+    """
+    key = pair_key(line)
     try:
-        line.outcome()
-        initial, follow_up = read_head(line.initial), read_head(line.follow_up)
-        hours = hours_between(initial, follow_up)
-        refuse_mixed_up(initial, follow_up, hours)
-        rigid = register(initial, follow_up)
-        before = follow_up_on_grid(initial, follow_up, laid_together(initial, follow_up))
-        after = follow_up_on_grid(initial, follow_up, rigid)
-        agreement = measure(rigid, initial.image, before, after)
-        refusal = None
-        try:
-            refuse_bad(agreement)
-        except Refused as error:
-            refusal = error
-        picture = "qa/pair-%04d.png" % line.number
-        write_transform(rigid, out / ("qa/pair-%04d.tfm" % line.number))
-        title = "Pair %d   patient %s, site %s" % (line.number, line.patient, line.site or "not stated")
-        left_out = "" if refusal is None else refusal.code
-        draw_qa(out / picture, title, figures(agreement), left_out, initial.image, before, after)
-        if refusal is not None:
-            raise refusal
-        images = (np.rint(np.clip(hu, -1024, 32767)).astype(np.int16) for hu in (initial.image, after))
-        return Prepared(*images, hours=hours, agreement=agreement, picture=picture)
+        line.refuse_incomplete()
+        state = pair_state(line)
+        pair = recall(out, key, state)
+        if pair is not None:
+            return pair
+        pair = register_pair(line, out, "qa/pair-" + key)
+    except MissingTool:
+        raise
     except Refused as error:
-        code, reason = error.code, str(error).split(": ", 1)[1]
-    except FileNotFoundError as error:
-        code, reason = "folder-missing", str(error)
-    except RuntimeError as error:  # SimpleITK: no overlap, or values it cannot optimise
-        code, reason = "registration-failed", str(error).strip().splitlines()[-1]
-    except ValueError as error:
-        code, reason = "series-unreadable", str(error)
-    return Prepared(code=code, reason=reason, hours=hours, agreement=agreement, picture=picture)
+        return Prepared(code=error.code, reason=str(error).split(": ", 1)[1])
+    except Exception as error:  # odd files raise many kinds, and none may take the other pairs with it
+        return Prepared(code="series-unreadable", reason="%s: %s" % (type(error).__name__, error))
+    keep(pair, out, key, state)
+    return pair
+
+
+def register_pair(line: Line, out: Path, name: str) -> Prepared:
+    """Read, register, check and draw one pair; `name`: of its picture and transform in `out`, without ending.
+
+    Refused where it cannot be registered; where the result breaks a limit, that is its `code`.
+    """
+    initial, follow_up = read_head(line.initial), read_head(line.follow_up)
+    hours = hours_between(initial, follow_up)
+    refuse_mixed_up(initial, follow_up, hours)
+    rigid = register(initial, follow_up)
+    before = follow_up_on_grid(initial, follow_up, laid_together(initial, follow_up))
+    after = follow_up_on_grid(initial, follow_up, rigid)
+    agreement = measure(rigid, initial.image, before, after)
+    pair = Prepared(hours=hours, agreement=agreement, picture=name + ".png", identity=identity(initial, follow_up))
+    try:
+        refuse_bad(agreement)
+        images = (np.rint(np.clip(hu, -1024, 32767)).astype(np.int16) for hu in (initial.image, after))
+        pair = pair._replace(**dict(zip(IMAGES, images)))
+    except Refused as error:
+        pair = pair._replace(code=error.code, reason=str(error).split(": ", 1)[1])
+    write_transform(rigid, out / (name + ".tfm"))
+    title = "%s   patient %s, site %s" % (Path(name).name, line.patient, line.site or "not stated")
+    left_out = pair.code if pair.initial is None else ""
+    draw_qa(out / pair.picture, title, figures(agreement), left_out, initial.image, before, after)
+    return pair
+
+
+def identity(initial: HeadSeries, follow_up: HeadSeries) -> tuple[str, ...]:
+    """What identifies the patient of a pair in its headers: keyword and hash of every identifier that is not empty."""
+    found = {
+        "%s %s" % (keyword, digest([str(value(head.series.first, keyword)).strip()]))
+        for head in (initial, follow_up)
+        for keyword in IDENTIFIERS
+        if str(value(head.series.first, keyword) or "").strip()
+    }
+    return tuple(sorted(found))
+
+
+def refuse_two_names(lines: list[Line], pairs: list[Prepared]) -> list[Prepared]:
+    """The pairs, without those whose patient has another pseudonym as well: that patient would be on both sides of a fold."""
+    names: dict[str, dict[str, int]] = {}  # identifier: pseudonyms, each with its first pair
+    used = [(line, pair) for line, pair in zip(lines, pairs) if pair.initial is not None]
+    for line, pair in used:
+        for identifier in pair.identity:
+            names.setdefault(identifier, {}).setdefault(line.patient, line.number)
+    checked = list(pairs)
+    for line, pair in used:
+        for identifier in pair.identity:
+            others = [(number, name) for name, number in names[identifier].items() if name != line.patient]
+            if others:
+                reason = (
+                    "pair %d has the same %s under the pseudonym %s: write one pseudonym for one patient; where they are two "
+                    "patients, give their scans different IDs" % (min(others)[0], identifier.split()[0], min(others)[1])
+                )
+                left_out = {"initial": None, "follow_up": None, "code": "patient-under-two-names", "reason": reason}
+                checked[line.number - 1] = pair._replace(**left_out)
+                break
+    return checked
 
 
 def hours_between(initial: HeadSeries, follow_up: HeadSeries) -> float | None:
@@ -89,7 +125,7 @@ def hours_between(initial: HeadSeries, follow_up: HeadSeries) -> float | None:
 
 
 def refuse_mixed_up(initial: HeadSeries, follow_up: HeadSeries, hours: float | None) -> None:
-    """Refused where the two folders cannot be a pair: another patient, the same series, the wrong order."""
+    """Refused where the two folders cannot be a pair: another patient, the same series, the wrong order, days too late."""
     first, second = initial.series.first, follow_up.series.first
     patients = {str(value(header, "PatientID")) for header in (first, second)} - {"None"}
     if len(patients) == 2:
@@ -98,6 +134,9 @@ def refuse_mixed_up(initial: HeadSeries, follow_up: HeadSeries, hours: float | N
         raise Refused("same-series", "initial and follow-up are the same series")
     if hours is not None and hours <= 0:
         raise Refused("follow-up-not-later", "the follow-up was taken %.1f h before the initial scan" % -hours)
+    if hours is not None and hours > MAX_HOURS_BETWEEN:
+        reason = "the follow-up was taken %.0f h after the initial scan, the limit is %.0f h"
+        raise Refused("follow-up-too-late", reason % (hours, MAX_HOURS_BETWEEN))
 
 
 def laid_together(initial: HeadSeries, follow_up: HeadSeries) -> Rigid:
@@ -114,7 +153,9 @@ def figures(found: Agreement) -> str:
 
 
 def write_shards(out: Path, lines: list[Line], pairs: list[Prepared]) -> dict:
-    """Write the used pairs and cohort.json; returns the latter."""
+    """Write the used pairs and cohort.json in place of what an earlier run wrote; returns the latter."""
+    for path in (out / "cohort.json", *out.glob("shard-*.npz")):
+        path.unlink(missing_ok=True)
     used = [(line, pair) for line, pair in zip(lines, pairs) if pair.initial is not None]
     patients = {name: number for number, name in enumerate(dict.fromkeys(line.patient for line, _ in used), 1)}
     sites = {name: number for number, name in enumerate(dict.fromkeys(line.site for line, _ in used))}
@@ -181,25 +222,42 @@ def add_parser(subparsers) -> None:
     help_text = "register a hospital's own scan pairs and write them as a cohort"
     parser = subparsers.add_parser("prepare", help=help_text, description=__doc__)
     parser.add_argument("--pairs", type=Path, required=True, help="CSV: patient, initial, follow_up, label, site")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the cohort; must not hold one already")
+    help_text = "folder of the cohort; with the same one again, the command goes on where it stopped"
+    parser.add_argument("--out", type=Path, required=True, help=help_text)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `prepare`; 0 where at least one pair can be used."""
-    lines = read_pairs(arguments.pairs)
-    if arguments.out.is_dir() and list(arguments.out.glob("shard-*.npz")):
-        raise ValueError("%s holds a cohort already: choose another --out" % arguments.out)
-    (arguments.out / "qa").mkdir(parents=True, exist_ok=True)
+    lines, out = read_pairs(arguments.pairs), arguments.out
+    need_simpleitk()
+    open_folder(out, lines)
     pairs: list[Prepared] = []
     for line in tqdm(lines, unit="pair", desc="prepare"):
-        pairs.append(prepare_pair(line, arguments.out))
+        pairs.append(prepare_pair(line, out))
         if pairs[-1].initial is None:
             tqdm.write("pair %d left out: %s: %s" % (line.number, pairs[-1].code, pairs[-1].reason))
-    note = write_shards(arguments.out, lines, pairs)
-    write_qa(arguments.out, lines, pairs)
-    write_report(arguments.out, lines, pairs, note)
-    print("%s: %d of %d pairs, %d patients. %s" % (arguments.out, note["pairs"], len(lines), note["patients"], DISCLAIMER))
+    pairs = refuse_two_names(lines, pairs)
+    note = write_shards(out, lines, pairs)
+    write_qa(out, lines, pairs)
+    write_report(out, lines, pairs, note)
+    print("%s: %d of %d pairs, %d patients. %s" % (out, note["pairs"], len(lines), note["patients"], DISCLAIMER))
     if not note["pairs"]:
-        raise ValueError("no pair can be used; %s says why" % (arguments.out / "report.md"))
+        raise ValueError("no pair can be used; %s says why" % (out / "report.md"))
     return 0
+
+
+def open_folder(out: Path, lines: list[Line]) -> None:
+    """Make the cohort's folder, or open that of an earlier run and delete what it kept of lines that are no longer in the list.
+
+    ValueError where it holds a cohort of which no pair is in the list.
+    """
+    keys = {pair_key(line) for line in lines}
+    kept = {path.stem for path in out.glob("pairs/*.npz")}
+    if (kept or any(out.glob("shard-*.npz"))) and not kept & keys:
+        raise ValueError("%s holds a cohort already, and none of these pairs: choose another --out" % out)
+    for folder in ("qa", "pairs"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    for key in kept - keys:
+        for path in ("pairs/%s.npz", "qa/pair-%s.png", "qa/pair-%s.tfm"):
+            (out / (path % key)).unlink(missing_ok=True)

@@ -55,7 +55,7 @@ def draw_qa(path: Path, title: str, figures: str, left_out: str, image: np.ndarr
                 axis.set_title(TITLES[column], fontsize=9, color="white", pad=3)
     inches = figure.get_figheight()
     figure.subplots_adjust(left=0.005, right=0.995, bottom=0.34 / inches, top=1 - 0.72 / inches)
-    figure.text(0.01, 1 - 0.2 / inches, title, fontsize=10, color="white", weight="bold")
+    figure.text(0.01, 1 - 0.2 / inches, title, fontsize=10, color="white", weight="bold", parse_math=False)
     figure.text(0.01, 1 - 0.42 / inches, figures, fontsize=8, color="0.85")
     if left_out:
         figure.text(0.99, 1 - 0.2 / inches, "LEFT OUT: " + left_out, fontsize=10, color=OUTLINE, weight="bold", ha="right")

@@ -7,3 +7,7 @@ class Refused(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__("%s: %s" % (code, message))
         self.code = code
+
+
+class MissingTool(FileNotFoundError):
+    """A program or package that this machine lacks: no fault of a scan, so it ends the run. The message says what to install."""

@@ -10,6 +10,7 @@ numbers.
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from scipy import ndimage
 
 from .head_series import HeadSeries
 from .intracranial import dilate, fill_from_corner
+from .refusal import MissingTool, Refused
 from .resample import resample_axis, resampling_weights
 
 SPACING_MM = (2.5, 2.0, 2.0)  # of the working images, z y x
@@ -62,40 +64,21 @@ class Rigid:
         return float(np.linalg.norm(self.shift))
 
 
+def need_simpleitk() -> None:
+    """MissingTool where SimpleITK is missing: to be said before the first pair is read."""
+    try:
+        import SimpleITK  # noqa: F401
+    except ImportError as error:
+        reason = "SimpleITK is missing in %s: install requirements-test.txt into .venv (README.md) and run .venv/bin/python3"
+        raise MissingTool(reason % sys.executable) from error
+
+
 def register(initial: HeadSeries, follow_up: HeadSeries) -> Rigid:
-    """The rigid transform from the initial scan to its follow-up."""
-    import SimpleITK as sitk
-
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    fixed_hu, moving_hu = working_volume(initial), working_volume(follow_up)
-    fixed = _image(sitk, initial, window(fixed_hu))
-    moving = _image(sitk, follow_up, window(moving_hu))
-    mask = _image(sitk, initial, dilate(skull_and_inside(fixed_hu), SCALP_VOXELS).astype(np.uint8))
-    center, target = initial.center_in_patient, follow_up.center_in_patient
-
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsCorrelation()
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetMetricFixedMask(mask)
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(SAMPLED, SEED)
-    best = _start(sitk, fixed, moving, mask, center, target - center)
-    for shrink, smooth in zip(SHRINK, SMOOTH_MM):
-        method.SetShrinkFactorsPerLevel([shrink])
-        method.SetSmoothingSigmasPerLevel([smooth])
-        method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-        method.SetOptimizerAsRegularStepGradientDescent(
-            learningRate=2.0 * smooth, minStep=0.005 * smooth, numberOfIterations=ITERATIONS,
-            relaxationFactor=0.6, gradientMagnitudeTolerance=1e-7,
-        )
-        method.SetOptimizerScalesFromPhysicalShift()
-        method.SetInitialTransform(best, inPlace=True)
-        method.Execute(fixed, moving)
-    rotation = np.array(best.GetMatrix()).reshape(3, 3)
-    shift = np.array(best.GetTranslation())
-    return Rigid(
-        rotation, center, shift, float(np.linalg.norm(center + shift - target)), -float(method.GetMetricValue())
-    )
+    """The rigid transform from the initial scan to its follow-up; Refused where SimpleITK finds none."""
+    try:
+        return _register(initial, follow_up)
+    except RuntimeError as error:  # no overlap, or values it cannot optimise
+        raise Refused("registration-failed", (str(error).strip() or "SimpleITK gave up").splitlines()[-1]) from error
 
 
 def write_transform(rigid: Rigid, path: Path) -> None:
@@ -142,6 +125,41 @@ def skull_and_inside(hu: np.ndarray) -> np.ndarray:
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     return parts == sizes.argmax()
+
+
+def _register(initial: HeadSeries, follow_up: HeadSeries) -> Rigid:
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    fixed_hu, moving_hu = working_volume(initial), working_volume(follow_up)
+    fixed = _image(sitk, initial, window(fixed_hu))
+    moving = _image(sitk, follow_up, window(moving_hu))
+    mask = _image(sitk, initial, dilate(skull_and_inside(fixed_hu), SCALP_VOXELS).astype(np.uint8))
+    center, target = initial.center_in_patient, follow_up.center_in_patient
+
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsCorrelation()
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetMetricFixedMask(mask)
+    method.SetMetricSamplingStrategy(method.RANDOM)
+    method.SetMetricSamplingPercentage(SAMPLED, SEED)
+    best = _start(sitk, fixed, moving, mask, center, target - center)
+    for shrink, smooth in zip(SHRINK, SMOOTH_MM):
+        method.SetShrinkFactorsPerLevel([shrink])
+        method.SetSmoothingSigmasPerLevel([smooth])
+        method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
+        method.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=2.0 * smooth, minStep=0.005 * smooth, numberOfIterations=ITERATIONS,
+            relaxationFactor=0.6, gradientMagnitudeTolerance=1e-7,
+        )
+        method.SetOptimizerScalesFromPhysicalShift()
+        method.SetInitialTransform(best, inPlace=True)
+        method.Execute(fixed, moving)
+    rotation = np.array(best.GetMatrix()).reshape(3, 3)
+    shift = np.array(best.GetTranslation())
+    return Rigid(
+        rotation, center, shift, float(np.linalg.norm(center + shift - target)), -float(method.GetMetricValue())
+    )
 
 
 def _image(sitk, head: HeadSeries, voxels: np.ndarray):

@@ -23,7 +23,7 @@ class Image:
 def choose_series(folder: Path) -> list[Image]:
     """The slices of the chosen series among all DICOM files below `folder` (of one study of one patient).
 
-    Raises Refused: `dicom-malformed`, `identity-conflict`, `no-eligible-series`, or the code of the series that came
+    Raises Refused: `folder-missing`, `dicom-malformed`, `identity-conflict`, `no-eligible-series`, or the code of the series that came
     nearest to being eligible.
     """
     images = [Image(path, _header(path)) for path in dicom_files(folder)]
@@ -50,9 +50,9 @@ def choose_series(folder: Path) -> list[Image]:
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """Every DICOM Part 10 file below `folder` but a DICOMDIR, sorted; FileNotFoundError where there is no folder."""
+    """Every DICOM Part 10 file below `folder` but a DICOMDIR, sorted; Refused where there is no folder."""
     if not Path(folder).is_dir():
-        raise FileNotFoundError("%s is not a folder" % folder)
+        raise Refused("folder-missing", "%s is not a folder" % folder)
     found = (path for path in sorted(Path(folder).rglob("*")) if path.is_file() and path.name.upper() != "DICOMDIR")
     return [path for path in found if is_dicom(path)]
 
@@ -65,9 +65,13 @@ def is_dicom(path: Path) -> bool:
 
 def _header(path: Path) -> Dataset:
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True)
+        header = pydicom.dcmread(path, stop_before_pixels=True)
     except Exception as error:  # pydicom raises many kinds on malformed files
         raise Refused("dicom-malformed", "%s cannot be read: %s" % (path, error)) from error
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
+        if value(header, keyword) is None:
+            raise Refused("dicom-malformed", "%s lacks %s" % (path, keyword))
+    return header
 
 
 def _consider(members: list[Image]) -> tuple[list[Image], Refused | None, int]:
