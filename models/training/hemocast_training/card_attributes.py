@@ -4,12 +4,14 @@ Every attribute is answered or marked "not available" with the reason; a simulat
 are short names, the regulation's text is what counts.
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 NOT_AVAILABLE = "not available"
 NO_PATIENTS = "trained and measured on simulated cases only: no patient, hence no demographic group, is described"
 NO_EXTERNAL = "no external validation has been done: no patient data were available"
 NO_DEPLOYMENT = "research use only: it is not in clinical use anywhere"
+
+PARAGRAPH = "170.315(b)(11)(iv)(B)"
 
 TITLES = (
     ("1.i", "Developer: name and contact"),
@@ -49,7 +51,7 @@ TITLES = (
 def source_attributes(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> List[Dict[str, str]]:
     """31 records: `id` (paragraph of the regulation), `title`, `value`, and `why` where the value is "not available"."""
     found = {**about_use(metadata), **about_data(metadata, evaluation), **about_validity(metadata, evaluation)}
-    return [record(f"170.315(b)(11)(iv)(B)({key.replace('.', ')(')})", title, found[key]) for key, title in TITLES]
+    return [record(f"{PARAGRAPH}({key.replace('.', ')(')})", title, found[key]) for key, title in TITLES]
 
 
 def record(identifier: str, title: str, answer: Any) -> Dict[str, str]:
@@ -67,6 +69,7 @@ def missing(why: str) -> Tuple[str, str]:
 def about_use(metadata: Dict[str, Any]) -> Dict[str, Any]:
     """Groups 1 to 3: what it is, what for, what not for."""
     low, high = metadata["editable_range_hu"]
+    prevalence = metadata["calibration"]["prevalence"]
     return {
         "1.i": missing("an open-source project without a legal manufacturer; contact is its issue tracker"),
         "1.ii": missing("no funding to declare is recorded"),
@@ -80,9 +83,8 @@ def about_use(metadata: Dict[str, Any]) -> Dict[str, Any]:
         "3.i": "Diagnosis, triage or treatment of any patient; children; CT with contrast; CT before thrombectomy; trauma, tumor or "
         "surgery; images other than head CT.",
         "3.ii": "Never validated on patients. The generated CT is the median of what may come, so a merely likely hemorrhage can be "
-        f"missing from it. Voxels outside {low:.0f} to {high:.0f} HU (above 100 HU near bone) are returned unchanged. The probability holds at a "
-        f"prevalence of {metadata['calibration']['prevalence']:.2f} only, unless it is shifted. The out-of-distribution score "
-        "flags, it does not refuse.",
+        f"missing from it. Voxels outside {low:.0f} to {high:.0f} HU (above 100 HU near bone) are returned unchanged. The "
+        f"probability holds at a prevalence of {prevalence:.2f} only, unless it is shifted. {ood_rule(metadata['ood'])}",
     }
 
 
@@ -129,3 +131,27 @@ def about_validity(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> Dict
 def text(figure: Dict[str, float]) -> str:
     """'0.912 (0.880 to 0.940)'."""
     return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
+def ood_rule(ood: Dict[str, Any]) -> str:
+    """What becomes of a strange scan, as the service decides it from `ood` of the metadata (docs/bundle.md)."""
+    threshold, above = ood["threshold"], ood.get("refuse_above")
+    if above is not None:
+        return f"An out-of-distribution score above {threshold:.2f} is flagged, one above {above:.2f} is refused."
+    if ood.get("action") == "refuse":
+        return f"An out-of-distribution score above {threshold:.2f} is refused."
+    return f"An out-of-distribution score above {threshold:.2f} is flagged, and no scan is turned away for it."
+
+
+def start_of(training: Dict[str, Any]) -> Optional[str]:
+    """Whose weights the training went on from: "hemocast-tiny 0.3.1", or "the training run named NAME"; None: from random ones."""
+    start = training.get("start")
+    if not start:
+        return None
+    return f"the training run named {start['name']}" if start["version"] == "run" else f"{start['name']} {start['version']}"
+
+
+def listed(values: Iterable[Any]) -> str:
+    """'13 and 14', '1, 2 and 3'."""
+    words = [str(value) for value in values]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,13 +1,22 @@
 """card.json: the model card for machines, written from the same metadata and evaluation as docs/README.md."""
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from .bundle import write_json
 from .card_attributes import source_attributes
 from .card_headings import claim, tripod_ai
 
 CARD_FILE = "card.json"
+
+
+def checklists(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> Dict[str, List[Dict[str, str]]]:
+    """The records of card.json that docs/README.md shows as tables."""
+    return {
+        "sourceAttributes": source_attributes(metadata, evaluation),
+        "tripodAi": tripod_ai(metadata, evaluation),
+        "claim": claim(metadata, evaluation),
+    }
 
 
 def write_card_json(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> None:
@@ -18,9 +27,7 @@ def write_card_json(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[str
         "files": metadata["files"],
         "license": metadata["license"],
         "evaluated": evaluation["date"],
-        "sourceAttributes": source_attributes(metadata, evaluation),
-        "tripodAi": tripod_ai(metadata, evaluation),
-        "claim": claim(metadata, evaluation),
+        **checklists(metadata, evaluation),
         "figures": {key: evaluation[key] for key in keys},
     }
     write_json(bundle / CARD_FILE, card)

@@ -1,11 +1,13 @@
 """The model card, written from metadata.json and evaluation.json: no figure in it is typed by hand."""
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
-from .card_json import write_card_json
+from .card_attributes import PARAGRAPH, ood_rule
+from .card_headings import runs_sentence
+from .card_json import checklists, write_card_json
 from .generation_figures import METHODS
-from .model_card_bench import ablations_section, bench_section, cell, heads_sentence, shifted_section
+from .model_card_bench import ablations_section, bench_section, cell, heads_sentence, shifted_section, table
 
 METHOD_NAMES = {
     "hemocast": "**hemocast**",
@@ -20,6 +22,12 @@ SUBSETS = {
     "bled": "Cases that bled",
     "did_not_bleed": "Cases that did not bleed",
     "blood_visible": "Cases with blood visible on the initial CT",
+}
+
+CHECKLISTS = {
+    "sourceAttributes": "Source attributes, 45 CFR 170.315(b)(11)(iv)(B)",
+    "tripodAi": "TRIPOD+AI (Collins et al., BMJ 2024;385:e078378)",
+    "claim": "CLAIM, 2024 update (Tejani et al., Radiology: Artificial Intelligence 2024;6(4):e240300)",
 }
 
 
@@ -41,6 +49,7 @@ def write_model_card(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[st
     (bundle / "docs").mkdir(exist_ok=True)
     if (bundle / "docs" / "curves.png").exists():
         sections.append("![Losses, GradNorm weights and validation AUC of the run](curves.png)\n")
+    sections += checklist_sections(metadata, evaluation)
     (bundle / "docs" / "README.md").write_text("\n".join(sections))
     write_card_json(bundle, metadata, evaluation)
 
@@ -66,17 +75,6 @@ All figures: value (95 % interval over {evaluation['bootstrap']['resamples']} re
 {runs_sentence(metadata, evaluation)}; the intervals do not cover differences between runs or between heads. The same card for machines: \
 `card.json`.
 """
-
-
-def runs_sentence(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
-    """How many training runs the bundle holds."""
-    seeds = evaluation["inDistribution"]["trainingSeeds"]
-    if len(seeds) == 1:
-        return "One training run, one seed"
-    named = f"{len(seeds)} training runs (seeds {', '.join(map(str, seeds))})"
-    if metadata["training"].get("average_of"):
-        return f"One network, the mean of {named} from one start"
-    return f"An ensemble of {named}, evaluated as one"
 
 
 def classification_section(evaluation: Dict[str, Any]) -> str:
@@ -160,8 +158,7 @@ before, {figures['nll_after']:.3f} after. Prevalence {calibration['prevalence']:
 - Interval: {calibration['interval']['method']}
 - The out-of-distribution score (Mahalanobis distance of the pooled feature) is above its threshold \
 ({metadata['ood']['threshold']:.2f}, {metadata['ood']['quantile']:.0%} of validation) in \
-{evaluation['ood_flagged_share']:.1%} of the measured cases. A score above it flags, because every real head is unlike a \
-simulated one; a scan that scores above {metadata['ood']['refuse_above']:.2f} is refused.
+{evaluation['ood_flagged_share']:.1%} of the measured cases. {ood_rule(metadata['ood'])} Every real head is unlike a simulated one.
 """
 
 
@@ -174,6 +171,30 @@ from the picture while the probability is high, and of hematomas that the initia
 - Few head anatomies: read the figures per head. Calibration holds at the stated prevalence only.
 - Voxels outside -20..150 HU (bone, air, metal, dense calcification), and above 100 HU within 3 mm of bone, are returned unchanged.
 """
+
+
+def checklist_sections(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> List[str]:
+    """One section for each of CHECKLISTS."""
+    records = checklists(metadata, evaluation)
+    return [checklist_section(title, records[key]) for key, title in CHECKLISTS.items()]
+
+
+def checklist_section(title: str, records: List[Dict[str, str]]) -> str:
+    """A checklist as a table, from the records of card.json."""
+    rows = [[f"{record['id'].replace(PARAGRAPH, '')} {escaped(record['title'])}", escaped(answer(record))] for record in records]
+    return f"## {title}\n\nTitles are short names; the published wording counts.\n\n{table(['item', 'answer'], rows)}"
+
+
+def answer(record: Dict[str, str]) -> str:
+    """The value of a record, with the reason where there is none."""
+    return f"{record['value']}: {record['why']}." if "why" in record else record["value"]
+
+
+def escaped(text: str) -> str:
+    """One line that neither ends a table cell nor opens a tag."""
+    for character in ("\\", "|", "<"):
+        text = text.replace(character, "\\" + character)
+    return " ".join(text.split())
 
 
 def forecast_row(name: str, figures: Dict[str, Any]) -> str:

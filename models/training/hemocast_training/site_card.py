@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict
 
+from .card_attributes import ood_rule
+
 ROWS = {
     "auc": "AUC",
     "accuracy": "accuracy at 0.5",
@@ -64,7 +66,7 @@ was fitted on the others.
 - Temperature {calibration['temperature']:.3f}, bias {calibration['bias']:.3f} on the forecasts above; prevalence {calibration['prevalence']:.2f}.
 - Interval: {calibration['interval']['method']}
 - Out-of-distribution threshold {metadata['ood']['threshold']:.2f}: the {metadata['ood']['quantile']:.0%} quantile over \
-pairs that were not part of the reference. It flags, it does not refuse.
+pairs that were not part of the reference. {ood_rule(metadata['ood'])}
 
 ## Limits
 

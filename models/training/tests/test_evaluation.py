@@ -15,6 +15,7 @@ from hemocast_training.data import Cohort
 from hemocast_training.evaluation_figures import forecast_figures, hemorrhages, picture_figures, shift_prevalence, tasks_disagree
 from hemocast_training.generation_figures import case_errors
 from hemocast_training.metrics import bootstrap, calibration_line, chance_calibration_error, net_benefit, sensitivity, specificity
+from hemocast_training.model_card import checklist_sections
 from hemocast_training.radiomics import CACHE_FILE, FEATURES, radiomics, radiomics_matrix
 
 from synthetic import toy_pair, write_toy_cohort
@@ -136,7 +137,10 @@ def test_a_shift_that_is_neither_calibrated_nor_flagged_is_called_a_miss(evaluat
 
 def test_the_card_for_machines_answers_all_31_source_attributes_or_says_why_not(evaluation, bundle):
     card = json.loads((bundle / "card.json").read_text())
-    assert len({found["id"] for found in card["sourceAttributes"]}) == 31 and len(card["tripodAi"]) == 27
+    assert len({found["id"] for found in card["sourceAttributes"]}) == 31
+    assert len(card["tripodAi"]) == 52 and len(card["claim"]) == 44
+    people = (bundle / "docs" / "README.md").read_text()
+    assert all(section in people for section in checklist_sections(json.loads((bundle / METADATA_FILE).read_text()), evaluation))
     for found in (*card["sourceAttributes"], *card["tripodAi"], *card["claim"]):
         assert found["value"] and (found["value"] == "not available") == bool(found.get("why")), found
     assert card["figures"]["inDistribution"] == evaluation["inDistribution"]
