@@ -72,8 +72,8 @@ def heading(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
 - File: {file['bytes'] / 1e6:.1f} MB, SHA-256 `{file['sha256']}`. Licence {metadata['license']}.
 
 All figures: value (95 % interval over {evaluation['bootstrap']['resamples']} resamples of cases). \
-{runs_sentence(metadata, evaluation)}; the intervals do not cover differences between runs or between heads. The same card for machines: \
-`card.json`.
+{runs_sentence(metadata, evaluation)}: independent trainings were not measured against each other, and no interval covers how they differ. \
+How heads differ is covered only where a row says so. The same card for machines: `card.json`.
 """
 
 
