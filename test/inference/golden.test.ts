@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { denseWeights, resamplingWeights } from '../../api/imaging/resampling-weights.ts';
-import { repositoryRoot } from '../support/components.ts';
+import { describeWith, repositoryRoot, testDataDir } from '../support/components.ts';
 
 const run = promisify(execFile);
 const bundle = join(repositoryRoot, 'models/hemocast-tiny');
@@ -90,6 +90,32 @@ describe.each(golden.dicom)('From the DICOM files of $folder', (want) => {
     expect(Math.abs(got.oodScore - want.ood_score)).toBeLessThanOrEqual(golden.tolerance.ood_score);
     expectSame(got.attention, want.attention, golden.tolerance.attention);
   });
+});
+
+describeWith('test data', 'The generated follow-up of a real head CT without a fresh lesion', () => {
+  it('keeps its anatomy: bone as it is, the brain within 10 HU', async () => {
+    const folder = join(testDataDir, 'ge_hispeed_head_tilt');
+    const { image, followUp } = (await networkChild(bundle, 'case', folder)) as Record<'image' | 'followUp', number[]>;
+    const bone = image.flatMap((hu, at) => (hu > 150 ? [at] : []));
+    expect(bone.length).toBeGreaterThan(20_000);
+    expect(bone.every((at) => followUp[at] === image[at])).toBe(true);
+
+    const [rows, columns] = [128, 128];
+    const around = [-1, 0, 1].flatMap((y) => [-1, 0, 1].map((x) => y * columns + x));
+    const mean = (values: number[], at: number): number => around.reduce((sum, to) => sum + values[at + to], 0) / 9;
+    const changes: number[] = [];
+    for (let at = columns + 1; at < image.length - columns - 1; at++) {
+      const beside = [at % columns, Math.floor(at / columns) % rows];
+      if (beside.some((place) => place === 0 || place === 127)) continue;
+      const soft = around.every((to) => image[at + to] > -20 && image[at + to] < 90);
+      const hu = mean(image, at); // of a voxel alone, noise is taken away
+      if (soft && hu > 10 && hu < 60) changes.push(mean(followUp, at) - hu);
+    }
+    expect(changes.length).toBeGreaterThan(80_000); // 0.9 L
+    expect(changes.filter((hu) => Math.abs(hu) > 10).length / changes.length).toBeLessThan(0.01);
+    changes.sort((a, b) => a - b);
+    expect(Math.abs(changes[changes.length >> 1])).toBeLessThan(2);
+  }, 60_000);
 });
 
 it('refuses to give a number when the network returns none', async () => {
