@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from . import DISCLAIMER
 from .bundle import write_json
-from .checkpoint import load_network
+from .checkpoint import load_network, read_checkpoint
 from .data import Cohort
 from .evaluate import refuse_shared_heads
 from .evaluation_figures import bootstrapped, divided, mean_figure, measured_on
@@ -84,9 +84,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def train_variant(arguments: argparse.Namespace, variant: str, seed: int, folder: Path) -> None:
-    """One run by the `train` command itself; a finished run is left as it is."""
+    """One run by the `train` command itself; a finished run is left as it is. ValueError where the folder's run is of other --pairs."""
     from .__main__ import build_parser
 
+    if (folder / "checkpoint.pt").exists():
+        pairs = read_checkpoint(folder)["options"].get("pairs")
+        if pairs != arguments.pairs:
+            told = f"{folder} holds a run of --pairs {pairs}, not {arguments.pairs}"
+            raise ValueError(f"{told}: repeat its --pairs, or choose another --out.")
     shared = {"train": arguments.train, "validation": arguments.validation, "out": folder, "seed": seed}
     shared.update({name: getattr(arguments, name) for name in ("pairs", "network", "device", "batch")})
     words = [word for name, value in shared.items() for word in (f"--{name}", str(value))]

@@ -12,7 +12,7 @@ from typing import Any, Dict, List
 import torch
 
 from . import DISCLAIMER, __version__
-from .checkpoint import ONLY_TO_GO_ON, load_network
+from .checkpoint import ONLY_TO_GO_ON, load_network, refuse_trained_heads
 from .data import Cohort
 from .metrics import auc
 from .network import NetworkConfig, build_network
@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     network = build_network(NetworkConfig.from_json(state["network_config"])).eval()
     network.load_state_dict(state["average"])
     cohort = Cohort(arguments.validation, limit=arguments.validate).require(2)
+    refuse_trained_heads(state["heads"], cohort, "--validation")
     with torch.no_grad():
         logits = torch.cat([network(images).logit for images in cohort.images(2)]).numpy()
     last = state["history"][-1]

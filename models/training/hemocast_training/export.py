@@ -17,7 +17,7 @@ import torch
 
 from .bundle import MODEL_FILE, read_metadata, write_license, write_metadata
 from .calibrate import calibrate
-from .checkpoint import load_network, round_to_half, save_weights
+from .checkpoint import load_network, refuse_trained_heads, round_to_half, save_weights
 from .data import Cohort
 from .deployed import DeployedNetwork, FeatureCloud
 from .golden import write_golden
@@ -49,7 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes the bundle and prints what was measured on the way."""
+    """Writes the bundle and prints what was measured on the way; ValueError where --validation or --test has heads of the training."""
     torch.set_num_threads(1)
     runs = [load_network(Path(folder)) for folder in arguments.run_folders]
     network, state = runs[0]
@@ -66,6 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     train = Cohort(arguments.train, limit=arguments.train_limit).require(2)
     validation = Cohort(arguments.validation).require(20)
     test = Cohort(arguments.test, limit=50).require(3)
+    trained = set().union(*(state["heads"] for _, state in runs))
+    refuse_trained_heads(trained, validation, "--validation")
+    refuse_trained_heads(trained, test, "--test")
     bundle = Path(arguments.out)
 
     for member, _ in runs:

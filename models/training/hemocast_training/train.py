@@ -9,7 +9,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 from . import DISCLAIMER, __version__
-from .checkpoint import load_start
+from .checkpoint import load_start, read_checkpoint, refuse_trained_heads
 from .data import Cohort
 from .device import choose_device
 from .ema import ExponentialAverage
@@ -43,7 +43,9 @@ LOSSES = ("generation", "classification", "auxiliary")
 TASKS = ("both", "generation", "classification")
 LOOK_EVERY = 10
 """Steps between two looks at the losses: each look waits for a GPU."""
-
+MAY_CHANGE = ("command", "train", "validation", "validate", "out", "minutes", "pairs", "device", "threads", "readers")
+"""Options that a run may be continued with other values of: its budget, and where things lie and are computed."""
+TOLD_OF_COHORT = ("version", "created", "split", "prevalence_mix", "shift", "seed", "count")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -80,17 +82,29 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains and prints where the run is; 0 on success."""
+    refuse_options(arguments)
     torch.set_num_threads(arguments.threads)
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
     network = chosen_network(arguments)
-    if arguments.keep_statistics and not arguments.start:
-        raise ValueError("--keep-statistics needs --start: random weights have no statistics to keep.")
     train = Cohort(arguments.train, readers=arguments.readers).require(arguments.batch)
     validation = Cohort(arguments.validation, limit=arguments.validate).require(2)
     trainer = Trainer(train, validation, Path(arguments.out), network, vars(arguments))
     trainer.train(Budget(arguments.minutes and arguments.minutes * 60, arguments.pairs))
     print(f"{arguments.out}: {trainer.steps} steps, {trainer.seconds / 60:.1f} min. {DISCLAIMER}")
     return 0
+
+
+def refuse_options(arguments: argparse.Namespace) -> None:
+    """ValueError for options with which a run would never begin or never end; says which to change."""
+    for option in ("minutes", "pairs", "batch", "passes"):
+        value = getattr(arguments, option)
+        if value is not None and not value > 0:
+            raise ValueError(f"--{option} {value:g} trains on nothing: it must be above 0.")
+    if arguments.epoch_pairs < arguments.batch:
+        given = f"--epoch-pairs {arguments.epoch_pairs} is less than --batch {arguments.batch}"
+        raise ValueError(f"{given}: an epoch would hold no batch. Raise the one or lower the other.")
+    if arguments.keep_statistics and not arguments.start:
+        raise ValueError("--keep-statistics needs --start: random weights have no statistics to keep.")
 
 
 def chosen_network(arguments: argparse.Namespace) -> NetworkConfig:
@@ -145,24 +159,26 @@ class Trainer:
         self.use_gradnorm = not options.get("no_gradnorm", False)
         self.steps, self.epochs, self.pairs_seen, self.seconds = 0, 0, 0, 0.0
         self.history: List[dict] = []
+        self.heads: Set[int] = set(train.values("head").tolist())
         out.mkdir(parents=True, exist_ok=True)
         if (out / "checkpoint.pt").exists():
             self.restore()
 
     def begin_with(self, folder: Path) -> None:
-        """Takes the weights of a run or a bundle; ValueError where they belong to another network configuration."""
-        network, self.origin = load_start(folder)
+        """Takes the weights of a run or a bundle; ValueError where they belong to another network configuration, or have seen a
+        hospital's pairs."""
+        network, self.origin = load_start(folder, simulated_only=True)
         if network.config != self.network_config:
             raise ValueError(f"--start {folder} holds another network configuration than the options ask for.")
         self.model.load_state_dict(network.state_dict())
 
     def train(self, budget: Budget) -> None:
-        """Trains until the budget is spent, over all parts of the run together."""
+        """Trains until the budget is spent, over all parts of the run together; ValueError where the cohorts share a head."""
+        self.refresh()
         self.write_config(budget)
         while budget.spent(self.seconds, self.pairs_seen) < 1:
             started = time.monotonic()
-            self.feed.refresh()
-            self.validation.refresh()
+            self.refresh()
             record = self.epoch(started, budget)
             record["validation_auc"] = self.validate()
             self.seconds += time.monotonic() - started
@@ -170,6 +186,15 @@ class Trainer:
             self.history.append(record)
             self.save()
             tqdm.write(json.dumps(record))
+        self.write_config(budget)  # again: a cohort that grew meanwhile says only at its end what it is
+
+    def refresh(self) -> None:
+        """Takes up pairs that appeared in either cohort; ValueError where heads of the validation were trained on."""
+        self.feed.refresh()
+        self.validation.refresh()
+        self.heads.update(self.feed.cohort.values("head").tolist())
+        if self.feed.cohort.simulated:
+            refuse_trained_heads(self.heads, self.validation, "--validation")
 
     def epoch(self, started: float, budget: Budget) -> dict:
         """One pass over a random part of the pairs; returns the mean losses and the balance at its end."""
@@ -263,6 +288,7 @@ class Trainer:
             "minutes": budget.seconds and budget.seconds / 60,
             "pairs": budget.pairs,
             "options": self.options,
+            "cohorts": {"train": told_of(self.feed.cohort), "validation": told_of(self.validation)},
             "network": self.network_config.to_json(),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "start": self.origin,
@@ -282,7 +308,7 @@ class Trainer:
             "cuda_rng": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "progress": [self.steps, self.epochs, self.pairs_seen, self.seconds],
             "history": self.history,
-            "heads": sorted(set(self.feed.cohort.values("head").tolist())),
+            "heads": sorted(self.heads),
             "options": self.options,
             "device": describe_device(self.device),
             "start": self.origin,
@@ -294,10 +320,17 @@ class Trainer:
         plot_curves(self.history, self.out / "curves.png")
 
     def restore(self) -> None:
-        """Continues from the checkpoint of the run folder; ValueError where it belongs to another network."""
-        state = torch.load(self.out / "checkpoint.pt", map_location="cpu")
+        """Continues from the checkpoint of the run folder; ValueError where it is damaged, has weights only, or belongs to a run of
+        another network or of other options."""
+        state = read_checkpoint(self.out)
+        if "model" not in state:
+            raise ValueError(
+                f"{self.out} holds the weights of a run and not what it could go on from (light.pt, or a run of `average` or `finetune`):"
+                " choose another --out; --start begins a new run with such weights."
+            )
         if NetworkConfig.from_json(state["network_config"]) != self.network_config:
             raise ValueError(f"{self.out} holds a run of another network configuration: choose another --out.")
+        self.refuse_other_options(state["options"])
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
         self.average.updates = state["progress"][0]
@@ -311,6 +344,31 @@ class Trainer:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
         self.steps, self.epochs, self.pairs_seen, self.seconds = state["progress"]
         self.history, self.origin = state["history"], state.get("start")
+        self.heads.update(state["heads"])
+
+    def refuse_other_options(self, before: Dict[str, object]) -> None:
+        """ValueError where the run was begun with other options than MAY_CHANGE names."""
+        for name in sorted({*before, *self.options} - set(MAY_CHANGE)):
+            was, given = before.get(name), self.options.get(name)
+            # What is absent is off: None is not kept, and a run from before an option existed had none of it.
+            if (was or None) != (given or None):
+                told = f"{self.out} holds a run with {as_typed(name, was)}, not with {as_typed(name, given)}"
+                raise ValueError(f"{told}: repeat the run's options, or choose another --out.")
+
+
+def as_typed(name: str, value: object) -> str:
+    """An option on the command line: "--rate 0.002", "--bf16", "no --start"."""
+    option = "--" + name.replace("_", "-")
+    if value is None or value is False:
+        return f"no {option}"
+    return option if value is True else f"{option} {value}"
+
+
+def told_of(cohort: Cohort) -> Dict[str, Any]:
+    """What the folder's cohort.json says of how it was simulated (TOLD_OF_COHORT); empty where there is none."""
+    record = cohort.folder / "cohort.json"
+    made = json.loads(record.read_text()) if record.exists() else {}
+    return {key: made[key] for key in TOLD_OF_COHORT if key in made}
 
 
 def describe_device(device: torch.device) -> str:

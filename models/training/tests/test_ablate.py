@@ -44,6 +44,18 @@ def test_one_task_alone_leaves_the_other_head_untrained(measured):
     assert np.any(painter.generator.gates.weight.detach().numpy())
 
 
+def test_runs_of_other_pairs_are_not_taken_for_those_asked_for(measured, capsys):
+    folders = [word for name in ("train", "validation", "test") for word in (f"--{name}", str(measured / name))]
+    options = ["--out", str(measured / "runs"), "--seeds", "1", "--variants", "full"]
+    before = (measured / "runs" / "ablations.json").read_bytes()
+    for pairs in ("2", "8"):
+        assert main(["ablate", *folders, *options, "--pairs", pairs]) == 1
+        assert f"holds a run of --pairs 4, not {pairs}" in capsys.readouterr().err
+    assert main(["ablate", *folders, *options, "--pairs", "4", "--batch", "2"]) == 1
+    assert "--batch 4, not with --batch 2" in capsys.readouterr().err
+    assert (measured / "runs" / "ablations.json").read_bytes() == before
+
+
 def test_without_the_full_network_there_is_nothing_to_compare_with(measured, capsys):
     words = ["--train", "a", "--validation", "b", "--test", "c", "--out", "d", "--pairs", "4", "--variants", "no_gradnorm"]
     assert main(["ablate", *words]) == 1

@@ -210,7 +210,7 @@ def test_a_checkpoint_of_base_goes_on_and_names_no_device(tmp_path):
     trainer = Trainer(train, train, tmp_path / "run", SMALL, {"batch": 2, "bf16": True})
     trainer.history.append({**trainer.epoch(0.0, Budget(seconds=float("inf"))), "validation_auc": 0.5, "minutes": 0.1})
     trainer.save()
-    again = Trainer(train, train, tmp_path / "run", SMALL, {"batch": 2})
+    again = Trainer(train, train, tmp_path / "run", SMALL, {"batch": 2, "bf16": True})
     assert again.steps == 2
     for name, value in trainer.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[name])

@@ -125,9 +125,18 @@ def test_density_bias_turns_attention_towards_dense_tokens():
 
 @pytest.mark.parametrize("flag", ["self_attention", "interactive", "density_bias", "classification_statistics"])
 def test_every_ablation_is_a_network_that_runs_and_differs(flag):
-    network = TinyNetwork(NetworkConfig(**{flag: False})).eval()
+    whole, volume = TinyNetwork().eval(), brain()
+    volume[0, 10:14, 60:80, 40:60] = 65.0
     with torch.no_grad():
-        assert network(brain()).logit.shape == (1,)
+        expected = whole(volume).logit
+        for config, same in ((NetworkConfig(), True), (NetworkConfig(**{flag: False}), False)):
+            network = TinyNetwork(config).eval()
+            weights = network.state_dict()
+            # The weights that both have, so that only the missing part can make the difference.
+            weights.update({name: t for name, t in whole.state_dict().items() if name in weights and t.shape == weights[name].shape})
+            network.load_state_dict(weights)
+            logit = network(volume).logit
+            assert logit.shape == (1,) and torch.allclose(logit, expected, atol=1e-5) is same
     if flag == "self_attention":
         assert not any(isinstance(module, SelfAttentionBlock) for module in network.modules())
 

@@ -34,6 +34,7 @@ from .shifts import SHIFTS
 SHARD_SIZE = 50
 AUX_CHANNELS = ("iodine", "texture", "blood_initial", "blood_follow_up", "infarct", "ganglia")
 PREVALENCES = {"thrombectomy": CASE_MIX, "all-comers": ALL_COMERS_MIX}
+MORE_THAN_ASKED = "raise --count to at least as many, or choose an empty --out"
 SEEDS_PER_COHORT = 10_000_000
 SPLIT_OFFSET = {"train": 0, "validation": 4_000_000, "test": 7_000_000}
 
@@ -126,13 +127,20 @@ def write_shard(recipe: Recipe, seeds: list[int], path: Path) -> int:
 
 
 def simulate_cohort(recipe: Recipe, seed: int, count: int, out: Path, workers: int) -> dict:
-    """Write the cohort's missing shards and its cohort.json; returns the latter."""
+    """Write the cohort's missing shards and its cohort.json; returns the latter.
+
+    A folder may be extended: a shard that holds the first of its pairs is simulated again with all of them. ValueError, before anything
+    is written, where the folder holds another cohort, or more pairs than `count`.
+    """
     out.mkdir(parents=True, exist_ok=True)
     jobs = []
     for number, start in enumerate(range(0, count, SHARD_SIZE)):
         path = out / ("shard-%04d.npz" % number)
         seeds = [case_seed(seed, recipe.split, i) for i in range(start, min(start + SHARD_SIZE, count))]
         jobs.append((path, seeds))
+    beyond = sorted({path.name for path in out.glob("shard-????.npz")} - {path.name for path, _ in jobs})
+    if beyond:
+        raise ValueError("%s holds more than %d pairs (%s): %s" % (out, count, beyond[0], MORE_THAN_ASKED))
     todo = [(path, seeds) for path, seeds in jobs if not _is_complete(path, seeds, recipe)]
     done = count - sum(len(seeds) for _, seeds in todo)
     with tqdm(total=count, initial=done, unit="pair", desc="simulate %s" % recipe.split, smoothing=0.05) as bar:
@@ -152,14 +160,21 @@ def simulate_cohort(recipe: Recipe, seed: int, count: int, out: Path, workers: i
 
 
 def _is_complete(path: Path, seeds: list[int], recipe: Recipe) -> bool:
+    """Whether the shard is there with all of its pairs; one that cannot be read counts as absent, and is written anew."""
     if not path.is_file():
         return False
-    with np.load(path) as shard:
-        if shard["seed"].tolist() != seeds or "recipe" not in shard or str(shard["recipe"]) != recipe.name:
-            raise ValueError(
-                "%s belongs to another cohort (its seeds, prevalence or shift differ); choose an empty --out" % path
-            )
-    return True
+    try:
+        with np.load(path) as shard:
+            found, name = shard["seed"].tolist(), str(shard["recipe"]) if "recipe" in shard else None
+    except (zipfile.BadZipFile, EOFError, ValueError):
+        tqdm.write("%s is cut off or damaged: it is simulated again" % path, file=sys.stderr)
+        return False
+    shorter = min(len(found), len(seeds))
+    if found[:shorter] != seeds[:shorter] or name != recipe.name:
+        raise ValueError("%s belongs to another cohort (its seeds, prevalence or shift differ); choose an empty --out" % path)
+    if len(found) > len(seeds):
+        raise ValueError("%s holds more pairs than are wanted of it: %s" % (path, MORE_THAN_ASKED))
+    return len(found) == len(seeds)
 
 
 def ceiling(bayes: np.ndarray, label: np.ndarray) -> dict[str, float]:
@@ -195,7 +210,9 @@ def _describe(out: Path, paths: list[Path], recipe: Recipe, seed: int) -> dict:
         "prevalence": float(columns["label"].mean()),
         "ceiling": ceiling(columns["bayes"], columns["label"]),
     }
-    (out / "cohort.json").write_text(json.dumps(note, indent=2) + "\n")
+    partial = out / "cohort.partial.json"  # `train` may be reading
+    partial.write_text(json.dumps(note, indent=2) + "\n")
+    partial.replace(out / "cohort.json")
     return note
 
 
