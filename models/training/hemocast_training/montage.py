@@ -90,7 +90,7 @@ def simulate_sight(head: Head, seed: int, patient: Patient) -> dict:
 
     The truth has one map for all blood, so the same patient is simulated once more with the ventricles spared.
     """
-    pair, _ = simulate_pair(head, seed)
+    pair, _ = simulate_pair(head, seed, to_look_at=True)
     pair["ventricular"] = np.zeros_like(pair["blood_initial"])
     if patient.into_ventricle and _hematoma(patient):
         added = pair["blood_initial"] - simulate_pair(head, seed, shift=SPARED)[0]["blood_initial"]
@@ -154,7 +154,7 @@ def make_rows(
                 pair = simulate_sight(load_head(anatomy, number, cache), one, patient)
                 for k in [k for k in open_ones if sights[k].seen(pair)][:1]:
                     plane = choose_slice(pair)
-                    found[k].append((caption(index, sights[k], pair), pair["initial"][plane], pair["follow_up"][plane]))
+                    found[k].append((caption(index, sights[k], pair), pair["initial"][plane], pair["follow_up_scanned"][plane]))
                     bar.update()
             index += 1
     return [row for rows in found for row in rows]
@@ -180,5 +180,5 @@ def run(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     which = (arguments.anatomy, arguments.anatomy_cache, arguments.split, arguments.seed, arguments.count)
     draw_montage(make_rows(*which, arguments.show), arguments.out)
-    print("%s: %d pairs, window 80/40; follow-ups are without noise" % (arguments.out, arguments.count))
+    print("%s: %d pairs, window 80/40" % (arguments.out, arguments.count))
     return 0

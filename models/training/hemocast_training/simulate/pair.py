@@ -249,18 +249,23 @@ class GridScan:
         return self.truth(first.iodine), self.truth(first.ganglia), self.truth(first.edema)
 
 
-def model_grid_pair(case: SimulatedCase, protocol: Protocol, shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> dict:
+def model_grid_pair(
+    case: SimulatedCase, protocol: Protocol, shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0), to_look_at: bool = False
+) -> dict:
     """The pair on the model grid: dict of float32 arrays [24, 128, 128], the Outcome and the grid's centre.
 
     initial: the CT with noise; follow_up: what the same scanner would show then, without noise, metal or motion;
-    iodine (HU), blood_initial, blood_follow_up, infarct (final), ganglia: the truth behind them.
+    iodine (HU), blood_initial, blood_follow_up, infarct (final), ganglia: the truth behind them. to_look_at: also
+    follow_up_scanned, the follow-up with a scan's noise.
     """
     scan = GridScan(case, protocol, shift_mm)
     first = case.initial(scan.view)
     iodine, ganglia, edema = scan.visible(first)
     outcome = case.decide(iodine, ganglia, edema, scan.planes)
     later = case.follow_up(scan.view)
+    scanned = {"follow_up_scanned": scan.image(later.hu, case.patient.seed + 1)} if to_look_at else {}
     return {
+        **scanned,
         "initial": scan.image(first.hu, case.patient.seed),
         "follow_up": scan.image(later.hu, None),
         "iodine": iodine,
@@ -280,13 +285,15 @@ def simulate_measures(head: Head, seed: int) -> np.ndarray | None:
     return severity.raw_measures(*scan.visible(case.initial(scan.view)), MODEL_VOXEL_ML)
 
 
-def simulate_pair(head: Head, seed: int, mix: dict[int, float] = CASE_MIX, shift: Shift = UNSHIFTED) -> tuple[dict, SimulatedCase]:
+def simulate_pair(
+    head: Head, seed: int, mix: dict[int, float] = CASE_MIX, shift: Shift = UNSHIFTED, to_look_at: bool = False
+) -> tuple[dict, SimulatedCase]:
     """Everything drawn from the seed: the pair on the model grid and the case behind it.
 
-    mix: shares of the groups; shift: a documented departure from the cohort of training (shifts.py).
+    mix: shares of the groups; shift: a documented departure from the cohort of training (shifts.py); to_look_at: as in model_grid_pair.
     """
     patient = draw_patient(seed, head.number, mix)
     patient, protocol, pose = shift.apply(patient, draw_protocol(seed), draw_pose(seed, patient.age))
     case = SimulatedCase(head, seed, patient, pose)
     moved = np.random.default_rng([seed, 9]).normal(0, [2.0, 2.5, 2.0])
-    return model_grid_pair(case, protocol, tuple(moved)), case
+    return model_grid_pair(case, protocol, tuple(moved), to_look_at), case
