@@ -3,7 +3,7 @@
  * supports. Plain JavaScript, because a fresh clone has neither the dependencies nor (perhaps) a new enough Node.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { appIsStale } from './smart-app.mjs';
@@ -44,6 +44,12 @@ function installDependencies() {
   const installed = join(root, 'node_modules/.package-lock.json');
   const lockfile = join(root, 'package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lockfile).mtimeMs) return;
+  if (lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    console.error(
+      'hemocast: node_modules is a symbolic link; npm ci would empty the folder it leads to. Remove the link.',
+    );
+    exit(1);
+  }
   console.error('hemocast: installing dependencies (npm ci) ...');
   // onnxruntime-node would otherwise fetch CUDA libraries from outside the npm registry.
   const environment = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' };
