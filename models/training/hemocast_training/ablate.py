@@ -16,9 +16,8 @@ from tqdm import tqdm
 
 from . import DISCLAIMER
 from .bundle import write_json
-from .checkpoint import load_network, read_checkpoint
+from .checkpoint import load_network, read_checkpoint, refuse_trained_heads
 from .data import Cohort
-from .evaluate import refuse_shared_heads
 from .evaluation_figures import bootstrapped, divided, mean_figure, measured_on
 from .generation_figures import case_errors
 from .metrics import auc
@@ -103,7 +102,7 @@ def train_variant(arguments: argparse.Namespace, variant: str, seed: int, folder
 def measure(folder: Path, variant: str, test: Cohort) -> Measured:
     """A run's averaged network on the test cases."""
     network, state = load_network(folder)
-    refuse_shared_heads(state["heads"], test)
+    refuse_trained_heads(state["heads"], test, "--test")
     logits, errors = [], []
     for index in tqdm(range(len(test)), desc=f"measuring {folder.name}", unit="case", mininterval=5):
         image = torch.from_numpy(test.initial[index].astype(np.float32))[None]

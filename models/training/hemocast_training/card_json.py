@@ -5,7 +5,8 @@ from typing import Any, Dict, List
 
 from .bundle import write_json
 from .card_attributes import source_attributes
-from .card_headings import claim, tripod_ai
+from .card_claim import claim
+from .card_tripod import tripod_ai
 
 CARD_FILE = "card.json"
 

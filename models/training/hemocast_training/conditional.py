@@ -23,9 +23,8 @@ from tqdm import tqdm
 from . import DISCLAIMER
 from .augmentation import augment
 from .bundle import MODEL_FILE, write_json
-from .checkpoint import load_weights
+from .checkpoint import load_weights, refuse_trained_heads
 from .data import Cohort
-from .evaluate import refuse_shared_heads
 from .evaluation_figures import column, hemorrhages, mean_figure, measured_on, ratio
 from .generation_figures import case_errors
 from .losses import generation_loss
@@ -99,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = Path(arguments.bundle)
     trunk = Trunk(load_weights(bundle))
     train, test = Cohort(arguments.train).require(BATCH), Cohort(arguments.test, limit=arguments.limit).require(2)
-    refuse_shared_heads(train.values("head").tolist(), test)
+    refuse_trained_heads(train.values("head").tolist(), test, "--test")
     heads = [fit(trunk, train, seed, arguments.pairs) for seed in arguments.seeds]
     drawn = measure(bundle, trunk, heads, test)
     write_json(Path(arguments.out), figures(drawn, test, arguments))

@@ -4,13 +4,14 @@ A hospital does not know what only a simulator knows: its shards have no `aux`, 
 other, never both; `head` is then the number of the patient, because every patient is an anatomy of their own.
 """
 
+import json
 import os
 import time
 import zipfile
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -119,6 +120,11 @@ class Cohort:
         if len(self) < count:
             raise CohortError(f"{self.folder} holds {len(self)} pairs, at least {count} are needed: simulate more.")
         return self
+
+    def record(self) -> Dict[str, Any]:
+        """What the folder's cohort.json says of how it was made; empty where there is none."""
+        path = self.folder / "cohort.json"
+        return json.loads(path.read_text()) if path.exists() else {}
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """The cases as float32 tensors, unaugmented."""

@@ -16,10 +16,10 @@ from tqdm import tqdm
 from . import DISCLAIMER
 from .baselines import density_regression, highest_density
 from .bundle import EVALUATION_FILE, MODEL_FILE, read_metadata, write_json
+from .checkpoint import refuse_trained_heads
 from .data import GROUPS, Cohort
 from .evaluation_figures import (
     NOT_RUN_ABLATIONS,
-    NOT_RUN_NETWORKS,
     SEED,
     baseline_blocks,
     by_head,
@@ -27,6 +27,7 @@ from .evaluation_figures import (
     measured_on,
     network_block,
     not_run,
+    other_networks,
     over_heads,
     shifted_block,
 )
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{bundle} was trained on a hospital's pairs: its evaluation is the cross-validation of `finetune` (docs/own-pairs.md)."
         )
     cohort = Cohort(arguments.cohort, limit=arguments.limit).require(20)
-    refuse_shared_heads(metadata["training"]["heads"], cohort)
+    refuse_trained_heads(metadata["training"]["heads"], cohort, "--cohort")
     outcome = predict(bundle, cohort)
     fitted = {}
     if arguments.train:
@@ -122,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
         "baselines": baselines,
         "shifted": {},
         "ablations": ablations,
-        "networks": {name: not_run(reason) for name, reason in NOT_RUN_NETWORKS.items()},
+        "networks": other_networks(metadata["training"]),
         "conditional": conditional,
         "classification": found,
         "generation": generation(cohort, outcome, resamples),
@@ -158,9 +159,9 @@ def evaluate_shifted(
 ) -> Dict[str, Any]:
     """The figures of one shifted cohort; its pictures are not kept."""
     cohort = Cohort(folder, limit=limit).require(20)
-    refuse_shared_heads(metadata["training"]["heads"], cohort)
+    refuse_trained_heads(metadata["training"]["heads"], cohort, "--shifted")
     outcome = predict(bundle, cohort, pictures=False)
-    all_comers = cohort_record(cohort).get("prevalence_mix") == "all-comers"
+    all_comers = cohort.record().get("prevalence_mix") == "all-comers"
     return shifted_block(cohort, outcome, metadata, all_comers, date, resamples)
 
 
@@ -169,12 +170,6 @@ def training_seeds(metadata: Dict[str, Any]) -> List[int]:
     training = metadata["training"]
     members = training.get("members", [training])
     return [run["seed"] for member in members for run in member.get("average_of") or [member]]
-
-
-def refuse_shared_heads(trained: List[int], cohort: Cohort) -> None:
-    shared = sorted(set(trained) & set(int(head) for head in cohort.values("head")))
-    if shared:
-        raise ValueError(f"Heads {shared} were trained on: evaluate on a cohort of other heads (--split test).")
 
 
 def predict(bundle: Path, cohort: Cohort, pictures: bool = True) -> Dict[str, Any]:
@@ -264,7 +259,7 @@ def generation(cohort: Cohort, outcome: Dict[str, Any], resamples: int) -> Dict[
 def describe_cohort(cohort: Cohort) -> Dict[str, Any]:
     """Counts, heads, seeds, case mix; and how it was simulated, where the folder's cohort.json says so."""
     group, seeds = cohort.values("group"), cohort.values("seed")
-    made = cohort_record(cohort)
+    made = cohort.record()
     return {
         "cases": len(cohort),
         "heads": sorted(int(head) for head in set(cohort.values("head"))),
@@ -273,12 +268,6 @@ def describe_cohort(cohort: Cohort) -> Dict[str, Any]:
         "groups": {name: int((group == index).sum()) for index, name in enumerate(GROUPS)},
         "simulated_by": {key: made[key] for key in ("version", "created", "split", "seed", "count") if key in made},
     }
-
-
-def cohort_record(cohort: Cohort) -> Dict[str, Any]:
-    """What the folder's cohort.json says; empty where there is none."""
-    record = cohort.folder / "cohort.json"
-    return json.loads(record.read_text()) if record.exists() else {}
 
 
 def draw(bundle: Path, cohort: Cohort, outcome: Dict[str, Any], fitted: Dict[str, np.ndarray]) -> None:

@@ -300,6 +300,12 @@ def not_run(reason: str) -> Dict[str, str]:
     return {"status": "not run", "reason": reason}
 
 
+def other_networks(training: Dict[str, Any]) -> Dict[str, Dict[str, str]]:
+    """The networks of the design that the bundle is not, each as not run; `training` as in its metadata."""
+    itself = {"base": training["network"].get("name") == "base", "ensemble": len(training.get("members", [])) > 1}
+    return {name: not_run(reason) for name, reason in NOT_RUN_NETWORKS.items() if not itself[name]}
+
+
 def shifted_block(
     cohort: Cohort, outcome: Dict[str, Any], metadata: Dict[str, Any], all_comers: bool, date: str, resamples: int
 ) -> Dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from .card_attributes import PARAGRAPH, ood_rule
-from .card_headings import runs_sentence
+from .card_sentences import runs_sentence
 from .card_json import checklists, write_card_json
 from .generation_figures import METHODS
 from .model_card_bench import ablations_section, bench_section, cell, heads_sentence, shifted_section, table

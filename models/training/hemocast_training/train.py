@@ -366,8 +366,7 @@ def as_typed(name: str, value: object) -> str:
 
 def told_of(cohort: Cohort) -> Dict[str, Any]:
     """What the folder's cohort.json says of how it was simulated (TOLD_OF_COHORT); empty where there is none."""
-    record = cohort.folder / "cohort.json"
-    made = json.loads(record.read_text()) if record.exists() else {}
+    made = cohort.record()
     return {key: made[key] for key in TOLD_OF_COHORT if key in made}
 
 

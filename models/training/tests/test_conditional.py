@@ -48,4 +48,4 @@ def test_the_cohorts_share_no_head(tmp_path, capsys):
         write_toy_cohort(tmp_path / name, 4, seed=1, head=1)
     folders = ["--train", str(tmp_path / "train"), "--test", str(tmp_path / "test"), "--out", str(tmp_path / "pair.json")]
     assert main(["conditional", "--bundle", str(BUNDLE), *folders, "--pairs", "4"]) == 1
-    assert "were trained on" in capsys.readouterr().err
+    assert "shares the heads" in capsys.readouterr().err
