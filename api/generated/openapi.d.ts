@@ -403,6 +403,8 @@ export interface components {
              */
             stage: "waiting-for-instances" | "choosing-series" | "retrieving" | "reading-scan" | "writing-back" | null;
             progress: number;
+            /** @description The service is paused (`/v1/operation`) */
+            paused: boolean;
             revision: number;
             imagingStudy: components["schemas"]["ImagingStudyReference"];
             patient: components["schemas"]["PatientReference"] | null;

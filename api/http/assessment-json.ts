@@ -1,12 +1,13 @@
 import type { Assessment } from '../assessment/assessment.ts';
-import { formatStudyReference } from '../assessment/assessment.ts';
+import { formatStudyReference, hasEnded } from '../assessment/assessment.ts';
+import type { OperationMode } from '../assessment/operation.ts';
 import type { Caller } from '../authorization/caller.ts';
 import type { components } from '../generated/openapi.d.ts';
 
 export type AssessmentJson = components['schemas']['Assessment'];
 
-/** The assessment as openapi.yaml shows it: every property present, null where there is nothing to say to this caller. */
-export function toAssessmentJson(assessment: Assessment, caller: Caller): AssessmentJson {
+/** The assessment as openapi.yaml shows it: every property present, null where there is nothing to say to this caller. `mode`: what the service does now. */
+export function toAssessmentJson(assessment: Assessment, caller: Caller, mode: OperationMode): AssessmentJson {
   const { id, status, stage, progress, revision, createdAt, updatedAt, refusal, error, supersedes, executionProvider } =
     assessment;
   const { name, version, sha256, disclaimer } = assessment.model;
@@ -15,6 +16,7 @@ export function toAssessmentJson(assessment: Assessment, caller: Caller): Assess
     status,
     stage,
     progress: Number(progress.toFixed(2)),
+    paused: mode === 'paused' && !hasEnded(assessment),
     revision,
     imagingStudy: formatStudyReference(assessment.study),
     patient: assessment.patientReference,

@@ -9,6 +9,7 @@ import { HemocastError, NotFoundError, TransientError } from '../errors.ts';
 import type { paths } from '../generated/openapi.d.ts';
 import type { Services } from './app.ts';
 import { toAssessmentJson } from './assessment-json.ts';
+import type { AssessmentJson } from './assessment-json.ts';
 import { callerOf } from './authenticate.ts';
 import { boundTo, maySee, noSuchStudy, searchedPatient } from './permit.ts';
 
@@ -22,14 +23,16 @@ const PLAN_TIMEOUT_MS = 30_000;
 /** POST, GET, DELETE of /v1/assessments. Requests have been held against openapi.yaml before they get here. */
 export function assessmentRoutes(services: Services): Router {
   const router = Router();
-  const { records, work } = services;
+  const { records, work, operation } = services;
+  const toJson = (assessment: Assessment, caller: Caller): AssessmentJson =>
+    toAssessmentJson(assessment, caller, operation.current().mode);
 
   router.post('/v1/assessments', async (request: Request<object, unknown, CreateBody>, response) => {
     const { imagingStudy, force = false } = request.body;
     const parts = {
       ...services,
       describeModel: () => services.reader.describe(),
-      writes: () => services.operation.current().mode !== 'shadow',
+      writes: () => operation.current().mode !== 'shadow',
       planStudy: boundTo(callerOf(response), services.planStudy),
     };
     const reference = parseStudyReference(imagingStudy);
@@ -41,7 +44,7 @@ export function assessmentRoutes(services: Services): Router {
     response
       .status(begun ? 202 : 200)
       .location(`/v1/assessments/${assessment.id}`)
-      .json(toAssessmentJson(assessment, callerOf(response)));
+      .json(toJson(assessment, callerOf(response)));
   });
 
   router.get('/v1/assessments', async (request, response) => {
@@ -53,12 +56,12 @@ export function assessmentRoutes(services: Services): Router {
       limit,
       cursor,
     });
-    response.json({ items: page.items.map((item) => toAssessmentJson(item, caller)), next: page.next });
+    response.json({ items: page.items.map((item) => toJson(item, caller)), next: page.next });
   });
 
   router.get('/v1/assessments/:id', async (request, response) => {
     const caller = callerOf(response);
-    response.json(toAssessmentJson(await findAssessment(request.params.id, records, caller), caller));
+    response.json(toJson(await findAssessment(request.params.id, records, caller), caller));
   });
 
   router.delete('/v1/assessments/:id', async (request, response) => {
@@ -66,7 +69,7 @@ export function assessmentRoutes(services: Services): Router {
     const found = await findAssessment(request.params.id, records, caller);
     const cancelled = await work.cancel(found.id);
     if (cancelled === null) throw new AssessmentEndedError(await findAssessment(found.id, records, caller));
-    response.json(toAssessmentJson(cancelled, caller));
+    response.json(toJson(cancelled, caller));
   });
 
   return router;

@@ -3,6 +3,7 @@ import type { Response } from 'express';
 import type { Assessment } from '../assessment/assessment.ts';
 import { hasEnded } from '../assessment/assessment.ts';
 import type { AssessmentRecords } from '../assessment/assessment-records.ts';
+import type { OperationMode, OperationSwitch } from '../assessment/operation.ts';
 import type { Logger } from '../log.ts';
 import { toAssessmentJson } from './assessment-json.ts';
 import { findAssessment } from './assessments.ts';
@@ -13,14 +14,22 @@ const HEARTBEAT_MS = 15_000;
 const LOOK_MS = 2_000;
 
 /** GET /v1/assessments/{id}/events: server-sent events (WHATWG HTML 9.2), one per change, until the assessment has ended. */
-export function eventRoutes({ records, log }: { readonly records: AssessmentRecords; readonly log: Logger }): Router {
+export function eventRoutes({
+  records,
+  operation,
+  log,
+}: {
+  readonly records: AssessmentRecords;
+  readonly operation: OperationSwitch;
+  readonly log: Logger;
+}): Router {
   const router = Router();
   router.get('/v1/assessments/:id/events', async (request, response) => {
     const { id } = request.params;
     const first = await findAssessment(id, records, callerOf(response));
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
 
-    const stream = new AssessmentStream(response);
+    const stream = new AssessmentStream(response, () => operation.current().mode);
     const unwatch = records.watch(id, (assessment) => stream.show(assessment));
     const heartbeat = setInterval(() => response.write(': still here\n\n'), HEARTBEAT_MS);
     const look = (): Promise<void> =>
@@ -44,14 +53,16 @@ export function eventRoutes({ records, log }: { readonly records: AssessmentReco
 /** Writes each state once, in order; a caller who reads slowly gets the latest state, not every one. */
 class AssessmentStream {
   readonly #response: Response;
+  readonly #mode: () => OperationMode;
   #shown = '';
   #shownAt = '';
   #attempt = 0;
   #latest: Assessment | undefined;
   #blocked = false;
 
-  constructor(response: Response) {
+  constructor(response: Response, mode: () => OperationMode) {
     this.#response = response;
+    this.#mode = mode;
     response.on('drain', () => {
       this.#blocked = false;
       const latest = this.#latest;
@@ -66,7 +77,7 @@ class AssessmentStream {
       this.#latest = assessment;
       return;
     }
-    const text = JSON.stringify(toAssessmentJson(assessment, callerOf(this.#response)));
+    const text = JSON.stringify(toAssessmentJson(assessment, callerOf(this.#response), this.#mode()));
     if (text === this.#shown) return;
     this.#shown = text;
     this.#shownAt = assessment.updatedAt;

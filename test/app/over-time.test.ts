@@ -258,10 +258,14 @@ describeWith('Chromium', 'The app over time', () => {
     await close();
   });
 
-  it('says in shadow operation that the result is kept and not shown', async () => {
-    await service.setMode('shadow');
+  it('says while the service is paused that the scan waits, and in shadow operation that the result is kept and not shown', async () => {
+    await service.setMode('paused');
     const { page, close } = await openApp(browser, service, 'okafor-james');
     await page.getByRole('button', { name: 'Assess this CT' }).click();
+    await page.getByText('The scan waits until the service runs again').waitFor();
+    expect(await page.getByRole('progressbar').count()).toBe(0);
+    expect(await inspect(page, 'paused')).toEqual([]);
+    await service.setMode('shadow');
     await stateOf(page, 'none-kept');
     const text = await page.locator('main').innerText();
     expect(text).toContain('the result is kept but not shown');

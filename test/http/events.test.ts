@@ -12,6 +12,7 @@ interface Shown {
   readonly status: string;
   readonly stage: string | null;
   readonly progress: number;
+  readonly paused: boolean;
 }
 
 describe('GET /v1/assessments/{id}/events', () => {
@@ -88,6 +89,18 @@ describe('GET /v1/assessments/{id}/events', () => {
     expect((await events.next()).value).toMatchObject({ status: 'cancelled' });
     expect((await events.next()).done).toBe(true);
     go();
+  });
+
+  it('shows that the service was paused, and that it runs again', async () => {
+    await service.operation.set('paused', null);
+    const { assessment } = await service.request(service.hospital.addStudy());
+    const events = await follow(assessment.id);
+    expect((await events.next()).value).toMatchObject({ status: 'created', paused: true });
+    await service.operation.set('running', null);
+    const rest: Shown[] = [];
+    for await (const shown of events) rest.push(shown);
+    expect(rest.every(({ paused }) => !paused)).toBe(true);
+    expect(rest.at(-1)?.status).toBe('completed');
   });
 
   it('leaves nothing behind when the caller hangs up', async () => {

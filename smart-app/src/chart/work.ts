@@ -54,7 +54,8 @@ const STAGES: Readonly<Record<string, string>> = {
   'writing-back': 'Writing the result into the chart',
 };
 
-export function stageText({ stage, status }: Pick<Assessment, 'stage' | 'status'>): string {
+export function stageText({ stage, status, paused }: Pick<Assessment, 'stage' | 'status' | 'paused'>): string {
+  if (paused) return 'The service is paused: the scan waits until it runs again';
   return status === 'created' || stage === null ? 'Waiting for its turn' : (STAGES[stage] ?? 'Working');
 }
 

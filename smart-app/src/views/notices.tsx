@@ -31,6 +31,20 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
   if (work === undefined) return hasForecast ? null : <p className="panel notice">Looking for an assessment …</p>;
   switch (work.kind) {
     case 'open':
+      if (work.assessment.paused) {
+        return (
+          <section className="panel notice warning" aria-labelledby="work-heading">
+            <h2 id="work-heading" tabIndex={-1}>
+              hemocast is paused here
+            </h2>
+            <p>
+              {hasForecast ? 'A new assessment' : 'The scan'} waits until the service runs again. The result then
+              appears here by itself; until then, judge without it.
+            </p>
+            <p className="quiet">Those who run hemocast paused it; they know why, and for how long.</p>
+          </section>
+        );
+      }
       return (
         <section className="panel notice" aria-labelledby="work-heading">
           <h2 id="work-heading" tabIndex={-1}>
