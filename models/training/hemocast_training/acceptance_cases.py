@@ -35,7 +35,8 @@ def measure_case(head: Head, seed: int, with_noise: bool) -> dict:
     lesion_mean_hu, lesion_peak_hu: mean and 97th percentile of the noise-free HU of what is visible initially;
     iodine_left, hyperdensity_left: 1 where at follow-up iodine, and iodine less the infarct's hypodensity, is visible;
     stain_in_infarct: mean fraction of final infarct under the staining, weighted by iodine;
-    stain_in_outline: share of the iodine in voxels of which at least half is final infarct, as a reader would outline it;
+    stain_in_outline: share of the iodine in the brain that lies where at least half of the brain is final infarct, as a reader
+      would outline it; contrast in sulci is not in the brain;
     noise_hu: SD of the noise in white matter at the native pixel.
     """
     case = SimulatedCase(head, seed)
@@ -77,16 +78,16 @@ def is_visible(region: np.ndarray) -> bool:
 
 def _what_is_left(case: SimulatedCase, scan: GridScan) -> dict:
     later = case.follow_up(scan.view)
-    iodine, infarct, edema = scan.truth(later.iodine), scan.truth(later.infarct), scan.truth(later.edema)
+    iodine, infarct, edema, brain = (scan.truth(layer) for layer in (later.iodine, later.infarct, later.edema, later.brain))
     stain = iodine / case.patient.washout_fraction
     stained = stain > STAIN_VISIBLE_HU
-    share = lambda where: float((stain * where)[stained].sum() / stain[stained].sum()) if stained.any() else float("nan")
+    share = lambda where, of: float((of * where)[stained].sum() / of[stained].sum()) if stained.any() else float("nan")
     return {
         "iodine_left": float(is_visible(iodine > STAIN_VISIBLE_HU)),
         "hyperdensity_left": float(is_visible(iodine - edema > STAIN_VISIBLE_HU)),
-        "stain_in_infarct": share(infarct),
+        "stain_in_infarct": share(infarct, stain),
         # Cortex shares its voxels with CSF: an infarct that holds all of the staining covers no whole voxel there.
-        "stain_in_outline": share(infarct >= 0.5),
+        "stain_in_outline": share(infarct >= 0.5 * brain, stain * brain),
     }
 
 

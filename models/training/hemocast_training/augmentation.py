@@ -11,7 +11,7 @@ MAP_CELL = 4
 
 def augment(batch: Batch, rng: np.random.Generator) -> Batch:
     """Left-right flip, shifts of up to 12 mm, HU offset and gain, extra noise on the image (never on the target)."""
-    image, follow_up, inside, maps, chance, measures = batch
+    image, follow_up, inside, maps, chance, measures, weight = batch
     if rng.random() < 0.5:
         image, follow_up, inside = (x.flip(-1) for x in (image, follow_up, inside))
         maps = None if maps is None else maps.flip(-1)
@@ -26,7 +26,7 @@ def augment(batch: Batch, rng: np.random.Generator) -> Batch:
     change = image * (gain - 1) + offset
     if noise:
         change = change + noise * torch.randn_like(image)
-    return Batch(image + change * present, follow_up, inside, maps, chance, measures)
+    return Batch(image + change * present, follow_up, inside, maps, chance, measures, weight)
 
 
 def shift(x: torch.Tensor, rows: int, columns: int, pad: float) -> torch.Tensor:

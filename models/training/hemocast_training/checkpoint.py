@@ -33,13 +33,15 @@ def read_checkpoint(run_folder: Path) -> Dict[str, Any]:
 
 
 def refuse_trained_heads(trained: Iterable[int], cohort: Cohort, option: str) -> None:
-    """ValueError where the simulated cohort of `option` shares a head with those that were trained on.
+    """ValueError where the simulated cohort of `option` shares a head with those that were trained on, or was drawn for training.
 
     In a hospital's cohort heads are the numbers of its patients, which say nothing about another folder.
     """
     shared = sorted(set(trained) & set(cohort.values("head").tolist())) if cohort.simulated else []
     if shared:
         raise ValueError(f"{option} {cohort.folder} shares the heads {shared} with the training: name a cohort of other heads.")
+    if (cohort.values("weight") != 1).any():
+        raise ValueError(f"{option} {cohort.folder} holds more blood than patients do (--prevalence more-blood): it is for training only.")
 
 
 def load_network(run_folder: Path) -> tuple:

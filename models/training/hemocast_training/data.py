@@ -39,6 +39,7 @@ def read_shard(path: Path) -> Dict[str, np.ndarray]:
     with np.load(path) as file:
         known = [key for key in (*SIMULATED_ONLY, "measures") if key in file]
         shard = {key: file[key] for key in (*ALWAYS, *known)}
+        shard["weight"] = file["weight"] if "weight" in file else np.ones(len(shard["label"]), np.float32)
     grid = (SLICES, MATRIX, MATRIX)
     for key in ("initial", "follow_up"):
         found = shard[key].shape[1:]
@@ -60,7 +61,7 @@ class Cohort:
 
     `initial` int16 [24, 128, 128] HU, `follow_up` int16 HU in -20..150, `maps` uint8 [6, 24, 32, 32] (HU or 255ths),
     `inside` the packed intracranial mask; per case `measures` [6] (NaN where unknown), `label`, `bayes` (true probability),
-    `group`, `kind`, `head`, `seed`.
+    `group`, `kind`, `head`, `seed`; `weight`, how much the case counts in training: 1 but in a `more-blood` cohort.
     `simulated`: False where `maps`, `bayes`, `group` and `kind` are unknown (empty); None before the first shard.
     """
 
@@ -74,7 +75,7 @@ class Cohort:
         self.maps: List[np.ndarray] = []
         self.inside: List[np.ndarray] = []
         self.measures: List[np.ndarray] = []
-        self.scalars: Dict[str, List[float]] = {key: [] for key in ("label", "bayes", "group", "kind", "head", "seed")}
+        self.scalars: Dict[str, List[float]] = {key: [] for key in ("label", "bayes", "group", "kind", "head", "seed", "weight")}
         self.simulated: Optional[bool] = None
         self._read: Dict[str, int] = {}
         self._pool = ProcessPoolExecutor(readers, get_context("spawn")) if readers else None
@@ -137,7 +138,8 @@ class Cohort:
             maps = np.stack([self.maps[i] for i in indices]).astype(np.float32)
             maps[:, len(MAP_NAMES) - 4 :] /= 255
         measures = np.stack([self.measures[i] for i in indices])
-        arrays = (image, follow_up, inside, maps, chance, measures)
+        weight = np.asarray([self.scalars["weight"][i] for i in indices], np.float32)
+        arrays = (image, follow_up, inside, maps, chance, measures, weight)
         return Batch(*(None if array is None else torch.from_numpy(array) for array in arrays))
 
     def mask(self, index: int) -> np.ndarray:

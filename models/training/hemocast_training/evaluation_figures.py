@@ -231,9 +231,10 @@ def picture_gain(errors: List[Dict[str, float]], method: str, resamples: int) ->
 
 
 def measured_on(cohort: Cohort, date: str) -> Dict[str, Any]:
-    """n, seeds, date: what the figures of a block were measured on, and when."""
+    """n, seeds, date, version of the simulator (None where no cohort.json says it): what a block's figures were measured on, and when."""
     seeds = cohort.values("seed")
-    return {"n": len(cohort), "seeds": [int(seeds.min()), int(seeds.max())], "date": date, "bootstrapUnit": "case"}
+    span, simulator = [int(seeds.min()), int(seeds.max())], cohort.record().get("version")
+    return {"n": len(cohort), "seeds": span, "date": date, "bootstrapUnit": "case", "simulator": simulator}
 
 
 def network_block(cohort: Cohort, outcome: Dict[str, Any], forecasts: Dict[str, Figure], resamples: int) -> Dict[str, Any]:

@@ -35,7 +35,8 @@ CLASSIFICATION_FLOOR = 0.25
 class Batch(NamedTuple):
     """image, follow_up, inside [n, 24, 128, 128] (HU, HU clipped to tissue, 0/1); maps [n, 6, 24, 32, 32] in their units
     (HU, HU, fractions), None for a hospital's pairs; chance [n] of hemorrhage, the simulator's true probability or a
-    hospital's outcome 0/1; measures [n, 6] standardised, NaN where a case has none. Simulated follow-ups are free of noise."""
+    hospital's outcome 0/1; measures [n, 6] standardised, NaN where a case has none; weight [n], how much a case counts: 1 but
+    where the cohort has another case mix than patients. Simulated follow-ups are free of noise."""
 
     image: Tensor
     follow_up: Tensor
@@ -43,6 +44,7 @@ class Batch(NamedTuple):
     maps: Optional[Tensor]
     chance: Tensor
     measures: Tensor
+    weight: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
@@ -57,9 +59,10 @@ def voxel_weights(batch: Batch) -> Tensor:
 
 
 def generation_loss(generated: Tensor, batch: Batch) -> Tensor:
-    """Weighted L1 / 5 HU + 0.2 (1 - SSIM), a scalar near 1 for a copy of the input."""
+    """Weighted L1 / 5 HU + 0.2 (1 - SSIM), a scalar near 1 for a copy of the input. Cases count in the L1 by their weight, in the
+    SSIM alike."""
     weights = voxel_weights(batch)
-    absolute = ((generated - batch.follow_up).abs() * weights).sum() / (weights.sum() + 1)
+    absolute = ((generated - batch.follow_up).abs() * weights * batch.weight[:, None, None, None]).sum() / (weights.sum() + 1)
     similarity = ssim(generated.clamp(*TISSUE_HU), batch.follow_up, batch.inside)
     return absolute / L1_UNIT_HU + SSIM_WEIGHT * (1 - similarity)
 
@@ -83,10 +86,10 @@ def ssim(a: Tensor, b: Tensor, inside: Tensor) -> Tensor:
     return (index * weights).sum() / (weights.sum() + 1e-3)
 
 
-def classification_loss(logit: Tensor, chance: Tensor) -> Tensor:
-    """Cross-entropy (nats) of logit [n] against the chance of hemorrhage [n]: an outcome 0/1, or the simulator's probability,
-    which has the same mean and none of the outcome's chance."""
-    return F.binary_cross_entropy_with_logits(logit, chance.clamp(1 - SURE, SURE))
+def classification_loss(logit: Tensor, batch: Batch) -> Tensor:
+    """Weighted cross-entropy (nats) of logit [n] against the chance of hemorrhage: an outcome 0/1, or the simulator's
+    probability, which has the same mean and none of the outcome's chance."""
+    return F.binary_cross_entropy_with_logits(logit, batch.chance.clamp(1 - SURE, SURE), batch.weight)
 
 
 def auxiliary_loss(map_logits: Tensor, batch: Batch) -> Tensor:
@@ -131,10 +134,10 @@ def measures_loss(read: Tensor, batch: Batch) -> Tensor:
 
 
 def blood_loss(read: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy (nats) of the logit read [n] against "the initial CT shows blood"; zero where nobody knows it (a
+    """Weighted cross-entropy (nats) of the logit read [n] against "the initial CT shows blood"; zero where nobody knows it (a
     hospital's pairs)."""
     if batch.maps is None:
         return read.new_zeros(())
     cells = batch.maps[:, MAP_NAMES.index("blood_initial")].flatten(1)
     visible = (cells.topk(BLOOD_CELLS, 1)[0].mean(1) > 0.25).to(read.dtype)
-    return F.binary_cross_entropy_with_logits(read, visible)
+    return F.binary_cross_entropy_with_logits(read, visible, batch.weight)

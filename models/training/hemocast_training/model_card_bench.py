@@ -116,7 +116,7 @@ def bench_section(evaluation: Dict[str, Any]) -> str:
     text.append("Pictures (errors as a share of no change):\n")
     head = ["", "hot region MAE", "ring bias, HU", "volume error", "volume error, hematoma", "new hematoma", "SSIM"]
     text += [table(head, pictures), not_run_sentence("Baselines", baselines), not_run_sentence("Networks", evaluation["networks"])]
-    text.append(conditional_sentence(evaluation["conditional"]))
+    text.append(conditional_sentence(evaluation))
     text.append("![Decision curve](decision-curve.png)\n")
     return "\n".join(text)
 
@@ -127,14 +127,16 @@ def rival_row(name: str, block: Dict[str, Any]) -> List[str]:
     return [BASELINES[name], cell(block["auc"]), cell(block["accuracy"]), cell(gain["auc"]), cell(gain["accuracy"])]
 
 
-def conditional_sentence(tried: Dict[str, Any]) -> str:
+def conditional_sentence(evaluation: Dict[str, Any]) -> str:
     """What came of two pictures, "if it bleeds" and "if it does not", in place of one."""
+    tried = evaluation["conditional"]
     if not was_run(tried):
         return "Two pictures, if it bleeds and if it does not, were not tried.\n"
     drawn = ", ".join(f"{name.replace('_', ' ')} {cell(block['phNewMl'], 1)}" for name, block in tried["pictures"].items())
     return (
         f"Two pictures, if it bleeds and if it does not, were tried on {tried['trainingPairs']} pairs of training with an earlier network and "
-        f"are not offered. Hyperdense volume in hematomas that the initial CT did not show, mL (n = {tried['n']} test cases in all): {drawn}.\n"
+        f"are not offered. Hyperdense volume in hematomas that the initial CT did not show, mL (n = {tried['n']} test cases in all"
+        f"{of_other_simulator(tried, evaluation)}): {drawn}.\n"
     )
 
 
@@ -185,6 +187,12 @@ def shifted_section(evaluation: Dict[str, Any]) -> str:
     return "\n".join(["## Shifted cohorts\n", table(head, rows), verdict, "", *notes, *others])
 
 
+def of_other_simulator(block: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
+    """", of simulator 0.1.0 (...)" where the figures in distribution are of another version; empty where they are of the same."""
+    ours, other = (measured.get("simulator") for measured in (evaluation["inDistribution"], block))
+    return "" if ours == other else f", of simulator {other or 'not known'} (the figures above: {ours or 'not known'})"
+
+
 def ablations_section(evaluation: Dict[str, Any]) -> str:
     """What the parts of the network are worth, as far as it was measured."""
     ablations = evaluation["ablations"]
@@ -202,7 +210,8 @@ def ablations_section(evaluation: Dict[str, Any]) -> str:
         first = next(block for block in ablations.values() if was_run(block))
         text.append(
             f"Every network saw {first.get('trainingPairs', 'equally many')} pairs, a fraction of the shipped one's training; "
-            f"n = {first['n']} test cases. Intervals are over cases; with few seeds, the training's own chance is not in them.\n"
+            f"n = {first['n']} test cases{of_other_simulator(first, evaluation)}. Intervals are over cases; with few seeds, the training's own "
+            "chance is not in them.\n"
         )
         head = ["network", "seeds", "AUC", "over full (paired)", "hot region MAE ratio", "HU over full (paired)"]
         text.append(table(head, rows))

@@ -93,8 +93,7 @@ def simulate_sight(head: Head, seed: int, patient: Patient) -> dict:
     pair, _ = simulate_pair(head, seed, to_look_at=True)
     pair["ventricular"] = np.zeros_like(pair["blood_initial"])
     if patient.into_ventricle and _hematoma(patient):
-        added = pair["blood_initial"] - simulate_pair(head, seed, shift=SPARED)[0]["blood_initial"]
-        pair["ventricular"] = np.where(added > 0.5, added, np.float32(0.0))  # the edges of the ventricles fade without end
+        pair["ventricular"] = pair["blood_initial"] - simulate_pair(head, seed, shift=SPARED)[0]["blood_initial"]
     return pair
 
 

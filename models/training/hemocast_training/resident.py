@@ -41,6 +41,7 @@ class Feed:
             np.stack(cohort.maps[first:]),
             np.array(cohort.scalars["bayes"][first:], np.float32),
             np.stack(cohort.measures[first:]),
+            np.array(cohort.scalars["weight"][first:], np.float32),
         )
         added = [torch.from_numpy(array).to(self.device) for array in arrays]
         if not self.held:
@@ -62,10 +63,10 @@ class Feed:
         if not self.held:
             return self.cohort.batch(indices)
         chosen = torch.as_tensor(np.asarray(indices), device=self.device)
-        image, follow_up, inside, maps, chance, measures = (tensor.index_select(0, chosen) for tensor in self.held)
+        image, follow_up, inside, maps, chance, measures, weight = (tensor.index_select(0, chosen) for tensor in self.held)
         maps = maps.float()
         maps[:, len(MAP_NAMES) - 4 :] /= 255
-        return Batch(image.float(), follow_up.float(), unpack(inside), maps, chance, measures)
+        return Batch(image.float(), follow_up.float(), unpack(inside), maps, chance, measures, weight)
 
 
 def unpack(bits: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Tuner:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * min(1.0, (self.steps + 1) / WARM_UP_STEPS)
         output = self.model(batch.image)
-        loss = generation_loss(output.generated, batch) + classification_loss(output.logit, batch.chance)
+        loss = generation_loss(output.generated, batch) + classification_loss(output.logit, batch)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
@@ -105,6 +105,6 @@ def loss_on(network: nn.Module, cohort: Cohort, indices: np.ndarray) -> float:
     for start in range(0, len(indices), BATCH):
         batch = cohort.batch(indices[start : start + BATCH].tolist())
         output = network(batch.image)
-        loss = generation_loss(output.generated, batch) + classification_loss(output.logit, batch.chance)
+        loss = generation_loss(output.generated, batch) + classification_loss(output.logit, batch)
         total += float(loss) * len(batch.chance)
     return total / len(indices)

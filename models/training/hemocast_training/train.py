@@ -241,7 +241,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             output = self.model(batch.image)
         generation = generation_loss(output.generated, batch)
-        classification = classification_loss(output.logit, batch.chance)
+        classification = classification_loss(output.logit, batch)
         auxiliary = auxiliary_loss(output.map_logits, batch)
         if self.tasks != "generation":
             auxiliary = auxiliary + measures_loss(output.measures, batch) + 0.5 * blood_loss(output.blood, batch)

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from hemocast_training import losses
 from hemocast_training.augmentation import augment
+from hemocast_training.checkpoint import refuse_trained_heads
 from hemocast_training.data import SIMULATED_ONLY, Cohort, CohortError
 from hemocast_training.intracranial import intracranial_mask
-from hemocast_training.losses import auxiliary_loss, blood_loss, generation_loss
+from hemocast_training.losses import auxiliary_loss, blood_loss, classification_loss, generation_loss
 from hemocast_training.regions import SPACING_MM, hyperdense_volume, judged_regions
 from hemocast_training.resident import unpack
+from hemocast_training.simulate.cohort import PREVALENCES, Recipe, case_weight
+from hemocast_training.simulate.patient import BLOOD, NONE, STAIN
 
 from synthetic import toy_pair, write_toy_cohort, write_toy_site_cohort
 
@@ -70,6 +74,32 @@ def test_simulated_and_hospital_pairs_are_not_mixed_and_a_half_known_shard_is_re
     np.savez(folder / "shard-0001.npz", **{key: arrays[key] for key in arrays if key not in SIMULATED_ONLY})
     with pytest.raises(CohortError, match="mixed"):
         Cohort(folder)
+
+
+def test_of_more_blood_than_patients_have_it_is_not_learned_that_there_is_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(losses, "SSIM_WEIGHT", 0.0)  # in it cases count alike
+    folder, groups = write_toy_cohort(tmp_path / "cohort", 3, seed=1), (NONE, STAIN, BLOOD)
+    with np.load(folder / "shard-0000.npz") as shard:
+        arrays = dict(shard)
+    pulls = []
+    for prevalence in ("thrombectomy", "more-blood"):
+        recipe = Recipe(tmp_path, tmp_path, "train", prevalence)
+        np.savez(folder / "shard-0000.npz", **arrays, weight=np.float32([case_weight(recipe, group) for group in groups]))
+        batch = augment(Cohort(folder).batch([0, 1, 2]), np.random.default_rng(0))
+        read, drawn = torch.tensor([0.3, -1.0, 2.0], requires_grad=True), (batch.follow_up + 1).requires_grad_()
+        loss = classification_loss(read, batch) + blood_loss(read, batch) + generation_loss(drawn, batch)
+        # How hard each group pulls in the mean: its gradient as often as it is drawn.
+        shares = torch.tensor([PREVALENCES[prevalence][group] for group in groups])
+        pulls.append([gradient.reshape(3, -1).sum(1) * shares for gradient in torch.autograd.grad(loss, (read, drawn))])
+    assert all(torch.allclose(*pair, rtol=1e-3) and (pair[0] != 0).all() for pair in zip(*pulls))
+
+
+def test_what_was_drawn_for_training_is_not_judged_by(tmp_path):
+    folder = write_toy_cohort(tmp_path / "cohort", 2, seed=1, head=11)
+    with np.load(folder / "shard-0000.npz") as shard:
+        np.savez(folder / "shard-0000.npz", **shard, weight=np.float32([0.47, 1.16]))
+    with pytest.raises(ValueError, match="--validation .* for training only"):
+        refuse_trained_heads([1], Cohort(folder), "--validation")
 
 
 def test_a_missing_folder_a_foreign_grid_and_too_few_pairs_are_refused_with_what_to_do(tmp_path):

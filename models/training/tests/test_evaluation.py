@@ -16,6 +16,7 @@ from hemocast_training.evaluation_figures import forecast_figures, hemorrhages, 
 from hemocast_training.generation_figures import case_errors
 from hemocast_training.metrics import bootstrap, calibration_line, chance_calibration_error, net_benefit, sensitivity, specificity
 from hemocast_training.model_card import checklist_sections
+from hemocast_training.model_card_bench import ablations_section
 from hemocast_training.radiomics import CACHE_FILE, FEATURES, radiomics, radiomics_matrix
 
 from synthetic import toy_pair, write_toy_cohort
@@ -55,7 +56,7 @@ def bundle(cohorts, tmp_path_factory):
     metadata["calibration"].setdefault("bias", 0.0)
     metadata["files"] = {MODEL_FILE: describe_file(folder / MODEL_FILE)}
     write_json(folder / METADATA_FILE, metadata)
-    ablation = {"no_gradnorm": {"n": 24, "auc": {"value": 0.5, "low": 0.4, "high": 0.6}}}
+    ablation = {"no_gradnorm": {"n": 24, "simulator": "0.1.0", "auc": {"value": 0.5, "low": 0.4, "high": 0.6}}}
     (folder / "ablations.json").write_text(json.dumps(ablation))
     paths = {name: str(cohorts / name) for name in ("train", "test", "strange", "caught")}
     command = ["evaluate", "--bundle", str(folder), "--cohort", paths["test"], "--train", paths["train"], "--resamples", "40"]
@@ -99,6 +100,13 @@ def test_every_rival_stands_beside_it_or_says_why_it_was_not_run(evaluation):
     assert baselines["pix2pix"] == {"status": "not run", "reason": "not written; needs a GPU"}
     assert evaluation["ablations"]["no_gradnorm"]["n"] == 24
     assert evaluation["ablations"]["no_self_attention"]["status"] == "not run"
+
+
+def test_a_figure_of_another_simulator_is_not_read_beside_the_others_as_if_it_were_of_the_same(bundle, evaluation):
+    assert "n = 24 test cases, of simulator 0.1.0 (the figures above: not known)." in (bundle / "docs" / "README.md").read_text()
+    both = {"inDistribution": {"simulator": "0.2.0"}, "ablations": {"full": {"n": 24, "simulator": "0.2.0"}}}
+    assert "n = 24 test cases. Intervals" in ablations_section(both)
+    assert "of simulator not known" in ablations_section({**both, "ablations": {"full": {"n": 24}}})
 
 
 def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network_only(bundle, evaluation, tmp_path, capsys):

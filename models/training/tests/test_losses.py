@@ -143,8 +143,9 @@ def test_a_joined_forecast_is_that_of_either_way_to_bleed():
     assert torch.isfinite(either(torch.tensor([-60.0, 60.0]), torch.tensor([-60.0, 60.0]))).all()
 
 
-def test_a_known_chance_is_learned_as_such_and_certainty_is_not():
+def test_a_known_chance_is_learned_as_such_and_certainty_is_not(batch):
     logits = torch.linspace(-8, 8, 321)
     for chance, best in ((0.3, 0.3), (1.0, 0.98), (0.0, 0.02)):
-        losses = torch.stack([classification_loss(logit[None], torch.tensor([chance])) for logit in logits])
+        told = batch._replace(chance=torch.tensor([chance]), weight=torch.ones(1))
+        losses = torch.stack([classification_loss(logit[None], told) for logit in logits])
         assert torch.sigmoid(logits[losses.argmin()]) == pytest.approx(best, abs=0.01)

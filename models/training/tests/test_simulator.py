@@ -1,8 +1,6 @@
 """The simulator on a real head's anatomy: one seed is one patient, and the acceptance notices when its physics breaks."""
 
 import dataclasses
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +15,7 @@ from hemocast_training.acceptance_targets import check_cohort, information
 from hemocast_training.anatomy import CHANNELS, load_head
 from hemocast_training.simulate import pair as pair_module
 from hemocast_training.simulate.cohort import Recipe, case_head, case_seed, simulate_cohort
-from hemocast_training.simulate.geometry import Planes, displace
+from hemocast_training.simulate.geometry import HeadInScanner, Planes, displace, draw_pose
 from hemocast_training.simulate.lesions import Tissue
 from hemocast_training.simulate.pair import GridScan, SimulatedCase, simulate_pair
 from hemocast_training.simulate.patient import BLOOD, NONE, STAIN, draw_patient
@@ -81,7 +79,7 @@ def test_the_outcome_is_decided_before_the_follow_up_exists(head):
         case.follow_up(GridScan(case, draw_protocol(41)).view)
 
 
-def test_what_six_hundred_patients_met_eighty_of_one_head_do_not_miss_by_three_standard_errors(head, record_property):
+def test_eighty_patients_of_one_head_miss_no_target_by_three_standard_errors(head, record_property):
     """T1 to T8 of the very simulator: the figures stand in the summary, and a target that it no longer meets fails the build.
 
     One head, because building the others would take longer than the patients; `acceptance` measures all ten.
@@ -91,9 +89,7 @@ def test_what_six_hundred_patients_met_eighty_of_one_head_do_not_miss_by_three_s
     checks = check_cohort(cases)
     told = "%d patients of head %d: a FAIL by less than three standard errors may be chance" % (len(patients), HEAD)
     record_property("T1 to T8", "%s\n%s" % (told, describe(checks, information(cases))))
-    kept = json.loads((Path(__file__).resolve().parents[1] / "docs" / "acceptance.json").read_text())
-    met = {(c["target"], c["figure"]) for c in kept["checks"] if c["passed"]}
-    assert met and [check for check in checks if (check.name, check.what) in met and not check.within(3)] == []
+    assert checks and [check for check in checks if not check.within(3)] == []
 
 
 def test_iodine_that_does_not_wash_out_misses_its_target(head, monkeypatch):
@@ -124,6 +120,7 @@ def test_everything_of_a_patient_is_computed_on_the_device_of_the_head(head, mon
     elsewhere = torch.device("lazy:0")
     monkeypatch.setattr(torch, "from_numpy", lambda array: torch.empty(array.shape))
     monkeypatch.setattr("torch.nn.functional.grid_sample", sample_shape)
+    monkeypatch.setattr(HeadInScanner, "scan_point", lambda *_: np.zeros(3))  # it reads values
     planes = Planes.of_slices(np.arange(0.0, 20.0, 5.0), np.arange(-60.0, 60.0, 6.0), np.arange(-60.0, 60.0, 6.0), 5.0, 2)
     with FakeTensorMode():
         with pytest.raises(RuntimeError, match="devices"):
@@ -142,11 +139,12 @@ def test_everything_of_a_patient_is_computed_on_the_device_of_the_head(head, mon
             maps = dict(zip(CHANNELS, scanner.maps_at(moved)))
             tissue = Tissue(
                 moved, depth, *(maps[name] for name in ("hu", "csf", "grey", "white", "basal_ganglia", "mca", "ventricle")),
-                *lesions.textures(points),
+                *lesions.textures(points), points[1],
             )
             infarct = lesions.infarct(tissue, 0.1)
+            iodine, in_brain = lesions.staining(tissue, infarct)
             layers = [
-                scanner.hounsfield_at(points), infarct, lesions.staining(tissue, infarct),
+                scanner.hounsfield_at(points), infarct, iodine, lesions.final_infarct(tissue, infarct, in_brain),
                 *lesions.clot(points, tissue, center, 20.0), lesions.blood_density(tissue, center, 20.0, 65.0),
                 lesions.incidental(tissue, near), lesions.dense_artery(tissue),
             ]
@@ -222,8 +220,22 @@ def test_blood_is_told_to_be_in_the_ventricles_only_where_it_is(head, monkeypatc
         monkeypatch.setattr(pair_module, "draw_patient", lambda *_, patient=patient: patient)
         found[spared] = montage.simulate_sight(head, 41, patient)
     assert not found[True]["ventricular"].any()
-    assert found[False]["ventricular"].sum() * pair_module.MODEL_VOXEL_ML > montage.VENTRICULAR_ML
+    # A part of the hematoma's volume, and no haze over the brain behind its level, where 1 % would be millilitres.
+    assert montage.VENTRICULAR_ML < found[False]["ventricular"].sum() * pair_module.MODEL_VOXEL_ML < 0.4 * 35.0
     assert montage.choose_slice(found[False]) == found[False]["ventricular"].sum(axis=(1, 2)).argmax()
+
+
+def test_a_hematoma_that_has_not_clotted_has_a_level_that_lies_level_in_the_scan_however_the_head_lies(head):
+    patient = draw_patient(41, HEAD, group=BLOOD, patchy=False, blood_ml=30.0, clot_deep=True, fluid_level=True, into_ventricle=False)
+    case = SimulatedCase(head, 41, patient, draw_pose(41, patient.age, pitch=0.25, roll=0.2))
+    scan = GridScan(case, draw_protocol(41))
+    first = case.initial(scan.view)
+    clotted, hu = scan.truth(first.blood) > 0.97, scan.truth(first.hu)
+    level = case.scanner.scan_point(case.lesions.clot_center())[1] + 2.0
+    behind = np.broadcast_to(scan.planes.y[None, :, None] - level, hu.shape)[clotted]
+    above, below = hu[clotted][behind < -3.0], hu[clotted][behind > 3.0]
+    assert min(above.size, below.size) > 100
+    assert np.percentile(above, 98) < np.percentile(below, 2)
 
 
 def test_hematomas_are_chosen_by_what_they_are_drawn_with(head):

@@ -1,7 +1,7 @@
 """The `simulate` command: a cohort of pairs as shards of .npz plus cohort.json; resumable, one process per --workers.
 
 A shard holds, for n pairs: initial, follow_up int16 [n, 24, 128, 128] HU; aux uint8 [n, 6, 24, 32, 32]; label, group, kind
-uint8 [n]; bayes float32 [n]; measures float32 [n, 6]; hours float32 [n]; head int16 [n]; seed int64 [n]; and
+uint8 [n]; bayes float32 [n]; measures float32 [n, 6]; hours, weight float32 [n]; head int16 [n]; seed int64 [n]; and
 `recipe`, a string. Meaning and units: docs/simulator.md.
 """
 
@@ -27,13 +27,13 @@ from ..anatomy import load_head
 from ..device import choose_device
 from ..labels import HEADS
 from .pair import OUTCOME_KINDS, simulate_pair
-from .patient import ALL_COMERS_MIX, CASE_MIX
+from .patient import ALL_COMERS_MIX, CASE_MIX, MORE_BLOOD_MIX
 from .severity import MEASURES
 from .shifts import SHIFTS
 
 SHARD_SIZE = 50
 AUX_CHANNELS = ("iodine", "texture", "blood_initial", "blood_follow_up", "infarct", "ganglia")
-PREVALENCES = {"thrombectomy": CASE_MIX, "all-comers": ALL_COMERS_MIX}
+PREVALENCES = {"thrombectomy": CASE_MIX, "all-comers": ALL_COMERS_MIX, "more-blood": MORE_BLOOD_MIX}
 MORE_THAN_ASKED = "raise --count to at least as many, or choose an empty --out"
 SEEDS_PER_COHORT = 10_000_000
 SPLIT_OFFSET = {"train": 0, "validation": 4_000_000, "test": 7_000_000}
@@ -81,6 +81,12 @@ class Recipe:
         return "%s, %s" % (self.prevalence, self.shift)
 
 
+def case_weight(recipe: Recipe, group: int) -> float:
+    """How much a patient drawn of `group` counts in training: the group's share among patients over its share in a `more-blood`
+    cohort, so that of more blood it is not learned that there is more; 1 in every other cohort."""
+    return CASE_MIX[group] / MORE_BLOOD_MIX[group] if recipe.prevalence == "more-blood" else 1.0
+
+
 def prepare_head(recipe: Recipe, number: int) -> None:
     """Builds a head into the cache, unless it is there."""
     load_head(recipe.anatomy, number, recipe.cache)
@@ -107,6 +113,7 @@ def make_shard(recipe: Recipe, seeds: list[int]) -> dict[str, np.ndarray]:
                 "kind": np.uint8(OUTCOME_KINDS.index(outcome.kind)),
                 "measures": (unseen if outcome.measures is None else outcome.measures).astype(np.float32),
                 "hours": np.float32(case.patient.hours),
+                "weight": np.float32(case_weight(recipe, case.patient.group)),
                 "head": np.int16(number),
                 "seed": np.int64(seeds[index]),
             }
@@ -236,7 +243,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--count", type=int, required=True, help="number of pairs (for each split when --split all)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards (a folder per split when --split all)")
     parser.add_argument("--prevalence", choices=list(PREVALENCES), default="thrombectomy",
-                        help="case mix: the published series after thrombectomy (51 %% bleed), or all comers (35 %%)")
+                        help="case mix: the published series after thrombectomy (51 %% bleed), all comers (35 %%), or "
+                             "twice the blood for training")
     parser.add_argument("--shift", choices=list(SHIFTS), default="none", help="a departure from the training cohort (docs)")
     parser.add_argument("--workers", type=int, default=1, help="processes; each uses one thread and about 1 GB")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu",

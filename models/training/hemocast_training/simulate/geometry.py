@@ -19,6 +19,7 @@ from .patient import Patient
 
 
 _OTHER_SIDE = {"left": "right", "right": "left"}
+MASS_REACH_MM = 50.0  # beyond the hematoma's own radius
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ def rotation(pitch: float, roll: float, yaw: float) -> torch.Tensor:
     about_y = torch.tensor([[cr, 0.0, -sr], [0.0, 1.0, 0.0], [sr, 0.0, cr]])
     about_z = torch.tensor([[1.0, 0.0, 0.0], [0.0, cy, -sy], [0.0, sy, cy]])
     return about_x @ about_y @ about_z
+
+
+def sphere_radius(volume_ml: float) -> float:
+    """Radius in mm of a sphere of so many mL."""
+    return (volume_ml * 1000 * 3 / (4 * math.pi)) ** (1 / 3)
 
 
 def column(point, device: torch.device) -> torch.Tensor:
@@ -126,6 +132,13 @@ class HeadInScanner:
         """Scan coordinates (z, y, x) of a tissue point, without the small smooth deformation."""
         return np.linalg.solve(self._to_tissue.cpu().numpy().astype(float), np.asarray(tissue, dtype=float))
 
+    def to_ventricle_mm(self, tissue: np.ndarray) -> float:
+        """Distance in mm of a tissue point from the ventricles, to about 2 mm; 0 within them."""
+        z, y, x = tissue
+        near = self.head.surroundings[1]
+        index = np.rint((np.array([z, y, -x if self.pose.mirrored else x]) + self.head.origin) / 3.0).astype(int)
+        return -5.0 * math.log(max(float(near[tuple(np.clip(index, 0, np.array(near.shape) - 1))]), 1e-3))
+
     def tissue_points(self, points: torch.Tensor) -> torch.Tensor:
         """Tissue coordinates seen at scan `points`, before any mass displaces them."""
         tissue = torch.einsum("ij,jdhw->idhw", self._to_tissue, points)
@@ -169,12 +182,12 @@ def displace(tissue: torch.Tensor, depth: torch.Tensor, patient: Patient, time: 
     free = (depth / 10.0).clamp(0.0, 1.0)
     moved = tissue
     if mass_ml > 0:
-        radius = (mass_ml * 1000 * 3 / (4 * math.pi)) ** (1 / 3)
+        radius = sphere_radius(mass_ml)
         offset = tissue - column(center, tissue.device)
         distance = torch.sqrt((offset**2).sum(0)) + 1e-3
         # Half of the volume is displaced tissue, the rest is destroyed: r_source^3 = r^3 - 0.5 R^3.
         source = (distance**3 - 0.5 * radius**3).clamp(min=0.0) ** (1 / 3)
-        fade = torch.exp(-((distance / (radius + 28.0)) ** 2)) * free
+        fade = torch.exp(-((distance / (radius + MASS_REACH_MM)) ** 2)) * free
         moved = moved + offset / distance * ((source - distance) * fade)
     swelling = patient.swelling_mm[time]
     if swelling > 0:

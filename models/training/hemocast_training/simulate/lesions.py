@@ -13,10 +13,16 @@ import numpy as np
 import torch
 
 from .fields import HEAD_BOX_MM, RandomField, rise
-from .geometry import HeadInScanner, column, rotation
+from .geometry import HeadInScanner, column, rotation, sphere_radius
 from .patient import Patient
+from .severity import STAIN_VISIBLE_HU
 
 IODINE_CEILING_HU = 88.0  # with tissue at 38 the brightest staining stays near 120 HU, below bone
+FOLLOW_UP_GROWTH = 0.15  # the final infarct outgrows the early one
+STAIN_LOST_HU = 3.0  # brain whose iodine is below it lives; from STAIN_VISIBLE_HU on it is lost
+WALL_MM = 3.0  # brain between hematoma and ventricle that does not hold
+IN_VENTRICLES = 0.3  # mL in the ventricles for each mL of a hematoma that broke in
+OWN_SIDE_MM = 10.0  # by which its level is higher on the hematoma's side
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Tissue:
     """The anatomy at a set of points: tissue coordinates [3, ...], mm below the inner table, and the maps read there.
 
     patches [4, ...], grain [2, ...]: the patient's random textures; read where the tissue lay before anything moved it.
+    posterior [...]: mm towards the table in the scanner's axes, where blood settles.
     """
 
     points: torch.Tensor
@@ -37,6 +44,7 @@ class Tissue:
     ventricle: torch.Tensor
     patches: torch.Tensor
     grain: torch.Tensor
+    posterior: torch.Tensor
 
     @property
     def brain(self) -> torch.Tensor:
@@ -48,8 +56,8 @@ class Lesions:
 
     def __init__(self, patient: Patient, head: HeadInScanner):
         self.patient, self.head = patient, head
-        self._reaches_ventricle: dict[float, bool] = {}
         self._patch_level: dict[float, float] = {}
+        self._ventricle_level: dict[float, float] = {}
         random = np.random.default_rng([patient.seed, 4])
         device = head.head.device
         self._patches = RandomField(random, 4, 8.0, 4.0, device=device)  # infarct edge, stained cortex, hottest core, clot surface
@@ -81,11 +89,12 @@ class Lesions:
         reached = tissue.patches[0] + 0.8 * tissue.ganglia - (1.0 - 2.1 * min(1.0, extent + growth))
         return tissue.mca * self.lesion_side(tissue) * rise(reached, 0.25) * tissue.brain
 
-    def staining(self, tissue: Tissue, infarct: torch.Tensor) -> torch.Tensor:
-        """Iodine on the initial scan in HU: basal ganglia and gyral cortex of the infarct, solid or petechial."""
+    def staining(self, tissue: Tissue, infarct: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Iodine on the initial scan in HU: basal ganglia and gyral cortex of the infarct, solid or petechial; and its part in
+        the brain, without the contrast in sulci."""
         patient, patches, grain = self.patient, tissue.patches, tissue.grain
         if patient.iodine_hu == 0:
-            return torch.zeros_like(tissue.hu)
+            return torch.zeros_like(tissue.hu), torch.zeros_like(tissue.hu)
         side = self.lesion_side(tissue)
         nuclei = rise(tissue.ganglia - 0.34 + 0.12 * grain[1], 0.07) * tissue.brain
         deep = nuclei * side * (0.3 + 0.7 * rise(patches[1] + 1.1 + 0.8 * patient.spread, 0.25))
@@ -101,11 +110,19 @@ class Lesions:
         # A stained lesion is a plateau with an edge: leakage is little where the barrier holds, and saturates where not.
         leak = (where * texture) ** 2
         filled = 1.2 * leak / (leak + 0.2)
-        iodine = patient.iodine_hu * (filled * core).clamp(0.0, 2.0)
+        iodine = in_brain = patient.iodine_hu * (filled * core).clamp(0.0, 2.0)
         if patient.sulcal_contrast_hu > 0:
             sulci = tissue.csf * (1.0 - tissue.ventricle) * tissue.mca * side * rise(patches[1] - 0.5, 0.25)
             iodine = iodine + patient.sulcal_contrast_hu * sulci
-        return IODINE_CEILING_HU * torch.tanh(iodine / IODINE_CEILING_HU)
+        return saturated(iodine), saturated(in_brain)
+
+    def final_infarct(self, tissue: Tissue, early: torch.Tensor, in_brain: torch.Tensor) -> torch.Tensor:
+        """Fraction of tissue that is dead at follow-up: the early infarct, outgrown, and the brain that stained.
+
+        in_brain: HU of iodine in the brain. Staining marks a broken barrier, and what leaked visibly does not recover.
+        """
+        lost = tissue.brain * ((in_brain - STAIN_LOST_HU) / (STAIN_VISIBLE_HU - STAIN_LOST_HU)).clamp(0.0, 1.0)
+        return torch.maximum(torch.maximum(early, self.infarct(tissue, FOLLOW_UP_GROWTH)), lost)
 
     def patchy_blood(self, tissue: Tissue, infarct: torch.Tensor, volume_ml: float, point_ml: float) -> torch.Tensor:
         """Fraction of blood in confluent patches of the infarct (as in HI2), which cross from grey into white matter.
@@ -138,7 +155,7 @@ class Lesions:
         """
         patient = self.patient
         patches, grain = tissue.patches, tissue.grain
-        radius = (volume_ml * 1000 * 3 / (4 * math.pi)) ** (1 / 3) * 0.82
+        radius = sphere_radius(volume_ml) * 0.82
         device = place.device
         turned = torch.einsum("ij,jdhw->idhw", rotation(*patient.clot_turn).to(device), place - column(center, device))
         scaled = turned / (column(patient.clot_axes, device) * radius)
@@ -154,25 +171,34 @@ class Lesions:
         return blood, (rim - blood).clamp(min=0.0)
 
     def blood_density(self, tissue: Tissue, center, volume_ml: float, hu) -> torch.Tensor:
-        """HU of the blood around `hu`: uneven, and layered when it has not clotted (plasma above, cells settled to the back)."""
+        """HU of the blood around `hu`: uneven, and layered when it has not clotted (plasma above, cells settled to the back).
+
+        The level is straight, and horizontal in the planes of the scan, whatever the hematoma has pushed aside.
+        """
         density = hu + 3.5 * tissue.grain[1]
         if self.patient.fluid_level and volume_ml > 8:
-            density = density + 12.0 * torch.tanh((tissue.points[1] - float(center[1]) - 2.0) / 1.2) - 6.0
+            below = tissue.posterior - float(self.head.scan_point(center)[1]) - 2.0
+            density = density + 12.0 * torch.tanh(below / 1.2) - 6.0
         return density
 
-    def ventricular_blood(self, tissue: Tissue, clot: torch.Tensor, volume_ml: float) -> torch.Tensor:
-        """Fraction of blood that broke into the ventricles and settled in their back parts (patient lies supine)."""
-        if not self.patient.into_ventricle or volume_ml < 10:
-            return torch.zeros_like(clot)
-        # Decided once for each hematoma, on the first view of it (the whole head on the model grid), so that slices
-        # rendered one by one later agree.
-        if volume_ml not in self._reaches_ventricle:
-            self._reaches_ventricle[volume_ml] = float((clot * tissue.ventricle).sum()) > 0.0
-        if not self._reaches_ventricle[volume_ml]:
-            return torch.zeros_like(clot)
-        level = self.head.landmark("glomus_left")[1] + 24.0 - min(volume_ml, 40.0) * 0.5
-        own_side = 0.25 + 0.75 * self.lesion_side(tissue)
-        return rise(tissue.ventricle - 0.5, 0.12) * rise(tissue.points[1] - level, 1.0) * own_side
+    def ventricular_blood(self, tissue: Tissue, center, volume_ml: float, point_ml: float) -> torch.Tensor:
+        """Fraction of blood that broke into the ventricles and settled in their back parts, higher on the hematoma's side.
+
+        Only a hematoma of 5 mL or more whose sphere of that volume comes within WALL_MM of the ventricle's wall breaks in;
+        what broke in initially stays in. Its level is found for each volume on the first view of it, as in `patchy_blood`.
+        """
+        first_ml = self.patient.blood_ml or volume_ml
+        near = self.head.to_ventricle_mm(center) <= sphere_radius(first_ml) + WALL_MM
+        if not (self.patient.into_ventricle and near and first_ml >= 5):
+            return torch.zeros_like(tissue.ventricle)
+        room = ((tissue.ventricle - 0.3) / 0.4).clamp(0.0, 1.0)
+        place = tissue.posterior + OWN_SIDE_MM * self.lesion_side(tissue)
+        if volume_ml not in self._ventricle_level:
+            lowest_first = torch.argsort(place.flatten(), descending=True)
+            filled = torch.cumsum(room.flatten()[lowest_first], 0) * point_ml
+            last = min(int((filled < IN_VENTRICLES * volume_ml).sum()), filled.numel() - 1)
+            self._ventricle_level[volume_ml] = float(place.flatten()[lowest_first[last]])
+        return room * rise(place - self._ventricle_level[volume_ml], 0.8)
 
     def incidental(self, tissue: Tissue, near_ventricle: torch.Tensor) -> torch.Tensor:
         """Tissue HU with age, calcification, an old infarct, and vascular contrast, before anything acute."""
@@ -203,6 +229,11 @@ class Lesions:
         away = torch.sqrt((tissue.points[0] - curve_z) ** 2 + (tissue.points[1] - curve_y) ** 2)
         along = rise(lateral - 8.0, 1.0) * rise(26.0 - lateral, 1.0)
         return rise(1.7 - away, 0.4) * along
+
+
+def saturated(iodine: torch.Tensor) -> torch.Tensor:
+    """HU of iodine below IODINE_CEILING_HU."""
+    return IODINE_CEILING_HU * torch.tanh(iodine / IODINE_CEILING_HU)
 
 
 def _distance(points: torch.Tensor, center) -> torch.Tensor:

@@ -25,7 +25,6 @@ from .surroundings import head_mask, surround
 from .view import View
 
 CSF_HU, GREY_HU = 7.0, 37.5
-FOLLOW_UP_GROWTH = 0.15  # the final infarct outgrows the early one
 GREY_EDEMA = 0.2  # grey matter darkens by this share more than white matter
 LOWEST_CALVARIUM_MM = -60.0  # the centring rule looks at the uppermost 100 mm only
 MODEL_VOXEL_ML = float(np.prod(GRID_SPACING_MM)) / 1000.0
@@ -58,7 +57,7 @@ class Outcome:
 class Layers:
     """Maps of one time point on a stack of slices, float32 [slices, rows, columns].
 
-    hu; iodine and edema: HU that contrast adds and infarct takes away; blood, infarct, ganglia: fractions 0..1.
+    hu; iodine and edema: HU that contrast adds and infarct takes away; blood, infarct, ganglia, brain: fractions 0..1.
     """
 
     hu: torch.Tensor
@@ -67,6 +66,7 @@ class Layers:
     infarct: torch.Tensor
     edema: torch.Tensor
     ganglia: torch.Tensor
+    brain: torch.Tensor
 
 
 class SimulatedCase:
@@ -90,7 +90,7 @@ class SimulatedCase:
         center, mass_ml = lesions.clot_center(), 0.0 if patient.patchy else patient.blood_ml
         tissue, near = self._tissue(view, 0, mass_ml, center)
         infarct = lesions.infarct(tissue)
-        iodine = lesions.staining(tissue, infarct)
+        iodine, _ = lesions.staining(tissue, infarct)
         edema = self._edema(infarct, tissue, 0)
         hu = lesions.incidental(tissue, near) - edema
         if patient.dense_artery_hu > 0:
@@ -143,8 +143,8 @@ class SimulatedCase:
         patchy = outcome.group == BLOOD and patient.patchy
         tissue, near = self._tissue(view, 1, outcome.blood_ml if outcome.kind == "PH" else 0.0, outcome.center)
         early = lesions.infarct(tissue)
-        infarct = torch.maximum(early, lesions.infarct(tissue, FOLLOW_UP_GROWTH))
-        staining = lesions.staining(tissue, early)
+        staining, in_brain = lesions.staining(tissue, early)
+        infarct = lesions.final_infarct(tissue, early, in_brain)
         iodine = staining * patient.washout_fraction
         edema = self._edema(infarct, tissue, 1)
         hu = lesions.incidental(tissue, near) - edema + iodine
@@ -161,7 +161,7 @@ class SimulatedCase:
 
     def _layers(self, view, tissue, hu, iodine, blood, infarct, edema):
         ganglia = tissue.ganglia.clamp(0, 1) * self.lesions.lesion_side(tissue)
-        rest = (view.spread(layer) for layer in (iodine, blood, infarct, edema, ganglia))
+        rest = (view.spread(layer) for layer in (iodine, blood, infarct, edema, ganglia, tissue.brain))
         return Layers(view.spread(hu, with_outside=True), *rest)
 
     def _tissue(self, view, time, mass_ml, center):
@@ -174,7 +174,7 @@ class SimulatedCase:
         filled = sulcal - kept
         return Tissue(
             points, view.depth, maps["hu"] + filled * (GREY_HU - CSF_HU), maps["csf"] - filled, maps["grey"] + filled,
-            maps["white"], maps["basal_ganglia"], maps["mca"], maps["ventricle"], view.patches, view.grain,
+            maps["white"], maps["basal_ganglia"], maps["mca"], maps["ventricle"], view.patches, view.grain, view.posterior,
         ), near
 
     def _edema(self, infarct, tissue, time):
@@ -187,7 +187,7 @@ class SimulatedCase:
         else:
             # Only the tissue around it is displaced: the clot itself has the shape and place it was given.
             clot, rim = lesions.clot(view.tissue, tissue, center, volume)
-            blood = torch.maximum(clot, lesions.ventricular_blood(tissue, clot, volume))
+            blood = torch.maximum(clot, lesions.ventricular_blood(tissue, center, volume, view.point_ml))
             hu = hu - rim * rim_hu
         return hu * (1.0 - blood) + lesions.blood_density(tissue, center, volume, density) * blood, blood
 

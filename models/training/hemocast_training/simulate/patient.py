@@ -14,6 +14,7 @@ NONE, STAIN, BLOOD = 0, 1, 2
 GROUP_NAMES = ("no hyperdensity", "contrast staining", "blood visible")
 CASE_MIX = {BLOOD: 0.17, STAIN: 0.67, NONE: 0.16}
 ALL_COMERS_MIX = {BLOOD: 0.08, STAIN: 0.47, NONE: 0.45}
+MORE_BLOOD_MIX = {BLOOD: 0.36, STAIN: 0.58, NONE: 0.06}
 GRAIN_MM = 2.6
 
 
@@ -125,7 +126,7 @@ def draw_patient(seed: int, head: int, mix: dict[int, float] = CASE_MIX, **chose
         clot_lobes=tuple((*direction, size) for direction, size in zip(lobes.tolist(), sizes.tolist())),
         clot_turn=tuple(random.normal(0, 0.6, 3)),
         fluid_level=bool(random.random() < 0.18),
-        into_ventricle=bool(random.random() < 0.4),
+        into_ventricle=bool(random.random() < 0.7),
         dense_artery_hu=float(random.uniform(46, 62)) if random.random() < 0.22 else 0.0,
         vascular_contrast_hu=float(random.uniform(0, 9)),
         calcification_hu=_calcifications(random, age),

@@ -17,7 +17,8 @@ class View:
     """One head on one stack of planes: what does not change between the scans, read once.
 
     Outside the skull nothing happens, so lesions are computed only at the `count` points inside (about a third of all):
-    tissue [3, 1, 1, count] mm, depth [1, 1, count] mm below the inner table, anatomy and textures there.
+    tissue [3, 1, 1, count] mm, depth [1, 1, count] mm below the inner table, posterior [1, 1, count] mm towards the table
+    (what settles lies there: the patient is scanned on the back), anatomy and textures there.
     """
 
     def __init__(self, scanner: HeadInScanner, lesions: Lesions, planes: Planes):
@@ -33,6 +34,8 @@ class View:
         self._index = index[inside]
         self.tissue = tissue[:, self._index].view(3, 1, 1, -1)
         self.depth = depth[inside].view(1, 1, -1)
+        rows = torch.from_numpy(planes.y.astype(np.float32)).to(tissue.device)
+        self.posterior = rows[self._index // planes.shape[2] % planes.shape[1]].view(1, 1, -1)
         self._maps = scanner.maps_at(self.tissue)
         self._near_ventricle = scanner.surroundings_at(self.tissue)[1]
         self.patches, self.grain = lesions.textures(self.tissue)
