@@ -19,9 +19,10 @@ METADATA_FILE = "configs/metadata.json"
 EVALUATION_FILE = "evaluation.json"
 LICENSE_TEXT = Path("/usr/share/common-licenses/Apache-2.0")
 HU_RANGE = (-1024, 3100)
-REFUSED_AT = 4.0
+REFUSED_AT = 3.0
 """A scan this many times as far out as the threshold of the flag is refused: what is no brain (noise, air, water, a belly) lies
-beyond it, simulated heads of every shift and the one real head at hand below. A flag alone would leave those a number."""
+beyond it; the one real head at hand and simulated heads of every shift lie below, but for a tenth of those whose HU are off by 6. A
+flag alone would leave those a number."""
 
 INTENDED_USE = (
     "Research on the prediction of intracranial hemorrhage within 72 h after stroke thrombectomy from the first "
