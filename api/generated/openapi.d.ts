@@ -403,7 +403,7 @@ export interface components {
              */
             stage: "waiting-for-instances" | "choosing-series" | "retrieving" | "reading-scan" | "writing-back" | null;
             progress: number;
-            /** @description The service is paused (`/v1/operation`) */
+            /** @description The service is paused (`/v1/operation`), and this assessment waits until it runs again. */
             paused: boolean;
             revision: number;
             imagingStudy: components["schemas"]["ImagingStudyReference"];

@@ -64,8 +64,8 @@ function workWords(
 ): string | undefined {
   if (work?.kind === 'filed' && filed === 'absent') return 'Filed, not found in the chart';
   if (work?.kind === 'filed' && filed === 'not-known' && current === undefined) return WORK.open;
-  // Its result is on the screen a moment before it ends, and would be said twice.
   if (work?.kind === 'open' && work.assessment.paused) return 'The service is paused';
+  // Its result is on the screen a moment before it ends, and would be said twice.
   if (work?.kind === 'open' && current !== undefined) return undefined;
   if (work === undefined || WORK[work.kind] !== undefined) return work && WORK[work.kind];
   return shown === undefined ? 'No current assessment' : undefined;

@@ -41,7 +41,7 @@ export function WorkNotice({ work, chosen, isWhole, filed, usualMs, ...offer }: 
               {hasForecast ? 'A new assessment' : 'The scan'} waits until the service runs again. The result then
               appears here by itself; until then, judge without it.
             </p>
-            <p className="quiet">Those who run hemocast paused it; they know why, and for how long.</p>
+            <p className="quiet">Those who run hemocast here paused it; ask them why, and for how long.</p>
           </section>
         );
       }
