@@ -60,7 +60,7 @@ class Lesions:
         self._ventricle_level: dict[float, float] = {}
         random = np.random.default_rng([patient.seed, 4])
         device = head.head.device
-        self._patches = RandomField(random, 4, 8.0, 4.0, device=device)  # infarct edge, stained cortex, hottest core, clot surface
+        self._patches = RandomField(random, 4, 8.0, 4.0, device=device)  # infarct edge, stained cortex, hottest core, clot surface and lumps
         self._grain = RandomField(random, 2, patient.grain_mm, 2.5, device=device)  # petechiae, lumps
         self._bone = RandomField(random, 1, 10.0, 6.0, HEAD_BOX_MM, device)
 
@@ -125,12 +125,15 @@ class Lesions:
         return torch.maximum(torch.maximum(early, self.infarct(tissue, FOLLOW_UP_GROWTH)), lost)
 
     def patchy_blood(self, tissue: Tissue, infarct: torch.Tensor, volume_ml: float, point_ml: float) -> torch.Tensor:
-        """Fraction of blood in confluent patches of the infarct (as in HI2), which cross from grey into white matter.
+        """Fraction of blood in patches of the infarct, which cross from grey into white matter.
 
-        The patches are where a texture is highest; how high is decided once for each volume, on the first view of it (the
-        whole head on the model grid). A larger volume contains the smaller one.
+        The patches are where a texture is highest: of petechiae, and high where it stains; or, `confluent` (as in HI2), of larger lumps,
+        whether it stains there or not. How high is decided once for each volume, on the first view of it (the whole head on the model
+        grid). A larger volume contains the smaller one.
         """
-        score = 0.75 * tissue.grain[1] + 0.55 * tissue.patches[1] + 1.5 * (infarct - 1.0)
+        grain, patches = tissue.grain[1], tissue.patches
+        texture = 0.35 * grain + 0.9 * patches[3] if self.patient.confluent else 0.75 * grain + 0.55 * patches[1]
+        score = texture + 1.5 * (infarct - 1.0)
         seat = rise(infarct - 0.35, 0.08) * tissue.brain
         if volume_ml not in self._patch_level:
             candidates = score[seat > 0.5]

@@ -6,7 +6,6 @@ native slices, the calvarium-v1 centre, and the slice weights of docs/bundle.md.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,11 +122,10 @@ class SimulatedCase:
             if label:
                 kind, volume = "HI" if patient.patchy else "PH", patient.blood_ml * growth
         elif label:
-            # HI to PH is about 2:1; denser, deeper staining tends to parenchymal hematoma.
-            deep = 0.0 if measures is None else float(measures[[3, 5]].mean())
-            kind = "PH" if random.random() < 1.0 / (1.0 + math.exp(-(1.1 * deep - 1.35))) else "HI"
+            kind = "PH" if random.random() < severity.hematoma_share(measures) else "HI"
             if kind == "PH":
-                volume = float(np.clip(np.exp(random.normal(math.log(9.0) + 0.3 * (z or 0.0), 0.6)), 1.0, 60.0))
+                drawn = random.normal(severity.new_hematoma_log_ml(z), severity.NEW_HEMATOMA_LOG_SD)
+                volume = float(np.clip(np.exp(drawn), *severity.NEW_HEMATOMA_ML))
                 if measures is not None:
                     center = self._densest(iodine, grid, random)
         self.outcome = Outcome(

@@ -45,7 +45,8 @@ class Patient:
     # Blood on the initial scan.
     blood_ml: float
     blood_hu: float
-    patchy: bool  # confluent patches in the infarct (as in HI2) instead of a hematoma
+    patchy: bool  # patches in the infarct instead of a hematoma
+    confluent: bool  # patches are lumps of about 8 mm instead of petechiae
     clot_deep: bool
     clot_offset: tuple[float, float, float]
     clot_axes: tuple[float, float, float]
@@ -120,6 +121,7 @@ def draw_patient(seed: int, head: int, mix: dict[int, float] = CASE_MIX, **chose
         blood_ml=blood_ml,
         blood_hu=float(random.uniform(58, 80)),
         patchy=patchy,
+        confluent=False,
         clot_deep=deep,
         clot_offset=tuple(random.normal(0, 1, 3)),
         clot_axes=tuple(axes / np.prod(axes) ** (1 / 3)),

@@ -17,6 +17,8 @@ from .patient import BLOOD, NONE, STAIN
 B = 3.5
 P_BLOOD_VISIBLE = 1.0
 P_NO_HYPERDENSITY = 0.04
+NEW_HEMATOMA_ML = (1.0, 60.0)
+NEW_HEMATOMA_LOG_SD = 0.6
 
 MEASURES = ("mean_hu", "volume", "evenness", "ganglia_share", "edema_load", "peak_hu")
 WEIGHTS = np.array([0.20, 0.25, 0.55, 0.80, 0.55, 0.35])
@@ -77,3 +79,15 @@ def probability(group: int, z: float | None) -> float:
         return P_NO_HYPERDENSITY
     assert group == STAIN
     return 1.0 / (1.0 + math.exp(-B * z))
+
+
+def hematoma_share(measures: np.ndarray | None) -> float:
+    """Of the hemorrhages that do not show initially, the share that are parenchymal hematomas: HI to PH is about 2:1; denser, deeper
+    staining tends to hematoma. measures: standardised [6], None where nothing is visibly stained."""
+    deep = 0.0 if measures is None else float(measures[[3, 5]].mean())
+    return 1.0 / (1.0 + math.exp(-(1.1 * deep - 1.35)))
+
+
+def new_hematoma_log_ml(z: float | None) -> float:
+    """Log of the median volume of a hematoma that does not show initially; log-normal with SD NEW_HEMATOMA_LOG_SD."""
+    return math.log(9.0) + 0.3 * (z or 0.0)

@@ -56,6 +56,10 @@ def _held_out_physics(patient, protocol, pose, random):
     return replace(patient, grain_mm=4.4, half_life=half_life), protocol, pose
 
 
+def _confluent_patches(patient, protocol, pose, random):
+    return replace(patient, confluent=True), protocol, pose
+
+
 def _wide_anatomy(patient, protocol, pose, random):
     scale = tuple(float(s) for s in random.uniform(0.86, 1.12, 3))
     return patient, protocol, replace(pose, scale=scale, warp_mm=float(random.uniform(2.2, 4.0)))
@@ -77,6 +81,9 @@ SHIFTS = {
         Shift("metal-motion", "Metal with streaks and a moving head in every scan.", _metal_motion),
         Shift(
             "held-out-physics", "Staining lumps of 4.4 mm instead of 2.6, washout half-life 20 h instead of 12.", _held_out_physics
+        ),
+        Shift(
+            "confluent-patches", "Blood in patches as lumps of 8 mm instead of petechiae, whether it stains there or not.", _confluent_patches
         ),
         Shift("wide-anatomy", "Heads 0.86 to 1.12 times as large along each axis, bent by 2.2 to 4.0 mm instead of 1.0 to 2.2.", _wide_anatomy),
         Shift("mixed-anatomy", "Half of the heads as in wide-anatomy, half as in the cohort of training: for training.", _mixed_anatomy),
