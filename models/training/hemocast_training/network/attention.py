@@ -56,7 +56,10 @@ class AttendedValues(nn.Module):
 
 
 class SelfAttentionBlock(nn.Module):
-    """Encoder block: a stream attends to itself, biased towards high density (Jiang et al. 2024, block T1)."""
+    """Encoder block: a stream attends to itself, biased towards high density (Jiang et al. 2024, block T1).
+
+    x [n, tokens, dim], prior [n, tokens] in 0..1 -> [n, tokens, dim].
+    """
 
     def __init__(self, dim: int, heads: int, density_bias: bool) -> None:
         super().__init__()
@@ -68,7 +71,10 @@ class SelfAttentionBlock(nn.Module):
 
 
 class TokenConvolution(nn.Module):
-    """The ablation of self-attention: the same tokens mixed by a 3x3x3 depthwise convolution instead."""
+    """The ablation of self-attention: the same tokens mixed by a 3x3x3 depthwise convolution instead.
+
+    x [n, tokens, dim] -> the same shape; `grid`: depth, rows and columns of the tokens. The prior is taken and not used.
+    """
 
     def __init__(self, dim: int, grid: Tuple[int, int, int]) -> None:
         super().__init__()

@@ -12,8 +12,9 @@ once, from the encoder. Here the input has 24 slices of 5 mm, so a patch is 2 x 
 
 Not in the figure, shared with `tiny`: fixed HU windows, the texture stem, the gated-washout head, auxiliary maps and their
 statistics in the class head, the density bias. Assumed where the figure is silent: a decoder stage joins the encoder's output of its
-resolution by a linear layer; a block is one Swin pair, regular and shifted windows, in every encoder stage and in the bottleneck
-("x2" of the stages is read as these two halves).
+resolution by a linear layer; a block is one Swin pair, regular and shifted windows, in every encoder stage ("x2" is read as these two halves)
+and in the bottleneck ("x1" is read as one such pair). A decoder stage expands before its blocks, where the figure expands after them: the
+sizes of streams, skips and maps then agree without a cut.
 """
 
 from typing import List, NamedTuple, Tuple
@@ -52,7 +53,8 @@ class Embedded(NamedTuple):
 
 
 class EncoderStage(nn.Module):
-    """A T1 pair. Returns its output and the inputs of its two halves: the x_SA of the decoders."""
+    """A T1 pair: x [n, tokens, dim], prior [n, tokens] in 0..1 -> its output [n, tokens, dim] and the inputs of its two halves, the x_SA of
+    the decoders."""
 
     def __init__(self, stage: int, dim: int, heads: int, config: NetworkConfig) -> None:
         super().__init__()

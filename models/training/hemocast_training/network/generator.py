@@ -60,7 +60,10 @@ def depth_to_space(x: Tensor) -> Tensor:
 
 
 def keep_outside_tissue(image: Tensor, generated: Tensor) -> Tensor:
-    """The follow-up CT as delivered: clipped tissue where the image is tissue, elsewhere (bone, air) the image."""
+    """The follow-up CT as delivered: clipped tissue where the image is tissue, elsewhere (bone, air) the image.
+
+    image, generated: HU [n, 24, 128, 128] -> the same shape.
+    """
     low, high = TISSUE_HU
     bone = (image > BONE_HU).to(image.dtype)
     nothing = bone[:, :1] * 0

@@ -77,7 +77,7 @@ class MapStatistics(nn.Module):
 
 
 class RunningStandardize(nn.Module):
-    """Zero mean, unit variance by running moments, in training too.
+    """Zero mean, unit variance by running moments, in training too: [n, features] -> the same shape, within -5..5.
 
     Batches of four volumes are too small for batch statistics; here a case is never scaled by its neighbours. The first
     batch sets the moments. Values are clipped at five standard deviations.
