@@ -130,7 +130,7 @@ def tripod_open_science(metadata: Dict[str, Any], evaluation: Dict[str, Any]) ->
     return (
         ("18a", "Funding", missing(NO_FUNDING)),
         ("18b", "Conflicts of interest", missing("no declarations of the authors are recorded")),
-        ("18c", "Protocol", missing("no protocol was published; the aims of a release stand in models/training/README.md")),
+        ("18c", "Protocol", missing("no protocol was published; the aims of a release stand in docs/README.md")),
         ("18d", "Registration", "The study was not registered."),
         ("18e", "Data", data_sharing(evaluation)),
         ("18f", "Code", f"models/training of the repository, licence {metadata['license']}."),

@@ -8,12 +8,13 @@ import argparse
 import datetime
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
 
 from . import DISCLAIMER
+from .aims import judged_aims
 from .baselines import density_regression, highest_density
 from .bundle import EVALUATION_FILE, MODEL_FILE, read_metadata, write_json
 from .checkpoint import refuse_trained_heads
@@ -36,9 +37,10 @@ from .metrics import accuracy, auc, bootstrap
 from .model_card import write_model_card
 from .network.generator import TISSUE_HU
 from .onnx_model import infer, open_session
-from .panel import choose_gallery_rows, choose_panel_rows
-from .plots import plot_decision_curve, plot_discrimination, plot_panel
+from .panel import choose_gallery_rows, choose_panel_rows, choose_shifted_case, panel_row
+from .plots import plot_decision_curve, plot_discrimination, plot_panel, plot_shifted
 from .radiomics import radiomics_forecasts
+from .volume_ceiling import volume_ceiling
 
 MAX_HU_RULE = 97
 FITTED = {
@@ -60,7 +62,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--shifted", action="append", default=[], metavar="NAME=DIR", help="cohort of other physics or case mix (repeatable)"
     )
     parser.add_argument("--ablations", help="JSON file: name -> figures of an ablation that was run")
-    parser.add_argument("--conditional", help="JSON file written by `conditional`: the pair of pictures that was tried")
+    parser.add_argument("--conditional", help="JSON file written by `conditional`: the pictures that were tried")
+    parser.add_argument("--aims", help="JSON file: key of an aim -> what it would take where it is not met, and what was tried")
     parser.add_argument("--keep", action="store_true", help="measure nothing: take --ablations up into what was measured")
     parser.add_argument("--limit", type=int, default=0, help="use only the first cases of every cohort (for a trial)")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples")
@@ -76,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ablations:
         ablations.update(json.loads(Path(arguments.ablations).read_text()))
     conditional = json.loads(Path(arguments.conditional).read_text()) if arguments.conditional else not_run("not run")
+    would_take = json.loads(Path(arguments.aims).read_text()) if arguments.aims else {}
     if arguments.keep:
         if not arguments.ablations:
             raise ValueError("--keep without --ablations would only forget those that were measured: name their file.")
@@ -84,8 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
             evaluation["conditional"] = conditional
         if evaluation["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} was measured with another model.onnx: evaluate without --keep.")
+        if "hemocastGain" not in evaluation["inDistribution"]["overHeads"]:
+            raise ValueError(f"{bundle / EVALUATION_FILE} lacks figures that aims are judged by: evaluate without --keep.")
         evaluation["inDistribution"]["trainingSeeds"] = training_seeds(metadata)
-        return write_report(bundle, metadata, evaluation)
+        return write_report(bundle, metadata, evaluation, would_take)
     if not arguments.cohort:
         raise ValueError("--cohort is needed: name a cohort folder of heads that were never trained on.")
     if "heads" not in metadata["training"]:
@@ -117,9 +123,13 @@ def run(arguments: argparse.Namespace) -> int:
             **measured_on(cohort, date),
             "trainingSeeds": training_seeds(metadata),
             **network_block(cohort, outcome, found["hemocast"], resamples),
-            "overHeads": over_heads(cohort, outcome, resamples),
+            "overHeads": over_heads(cohort, outcome, fitted, resamples),
         },
-        "ceiling": {**measured_on(cohort, date), **found["ceiling"]},
+        "ceiling": {
+            **measured_on(cohort, date),
+            **found["ceiling"],
+            **volume_ceiling(cohort, outcome["errors"], resamples),
+        },
         "baselines": baselines,
         "shifted": {},
         "ablations": ablations,
@@ -134,13 +144,17 @@ def run(arguments: argparse.Namespace) -> int:
     ours, ceiling = found["hemocast"], found["ceiling"]
     print(f"AUC {interval_text(ours['auc'])}, ceiling {ceiling['auc']['value']:.3f}; n = {len(cohort)}. {DISCLAIMER}")
     del cohort, outcome
+    drawn = {}
     for name, folder in shifted.items():
-        evaluation["shifted"][name] = evaluate_shifted(bundle, metadata, folder, arguments.limit, date, resamples)
-    return write_report(bundle, metadata, evaluation)
+        figures, drawn[name] = evaluate_shifted(bundle, metadata, name, folder, arguments.limit, date, resamples)
+        evaluation["shifted"][name] = figures
+    draw_shifted(bundle, drawn)
+    return write_report(bundle, metadata, evaluation, would_take)
 
 
-def write_report(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> int:
-    """evaluation.json and the card made from it."""
+def write_report(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[str, Any], would_take: Dict[str, str]) -> int:
+    """evaluation.json, with its aims judged, and the card made from it."""
+    evaluation["aims"] = judged_aims(evaluation, metadata["training"], would_take)
     write_json(bundle / EVALUATION_FILE, evaluation)
     write_model_card(bundle, metadata, evaluation)
     return 0
@@ -155,14 +169,21 @@ def named_folder(text: str) -> Tuple[str, str]:
 
 
 def evaluate_shifted(
-    bundle: Path, metadata: Dict[str, Any], folder: str, limit: int, date: str, resamples: int
-) -> Dict[str, Any]:
-    """The figures of one shifted cohort; its pictures are not kept."""
+    bundle: Path, metadata: Dict[str, Any], name: str, folder: str, limit: int, date: str, resamples: int
+) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """The figures of one shifted cohort, and what `draw_shifted` draws of it; of its pictures only those of one case are kept."""
     cohort = Cohort(folder, limit=limit).require(20)
     refuse_trained_heads(metadata["training"]["heads"], cohort, "--shifted")
-    outcome = predict(bundle, cohort, pictures=False)
+    shown = choose_shifted_case(cohort)
+    outcome = predict(bundle, cohort, pictures=[shown])
     all_comers = cohort.record().get("prevalence_mix") == "all-comers"
-    return shifted_block(cohort, outcome, metadata, all_comers, date, resamples)
+    drawn = {
+        "labels": cohort.values("label"),
+        "probability": outcome["probability"],
+        "bayes": cohort.values("bayes"),
+        "row": panel_row(cohort, outcome, shown, name),
+    }
+    return shifted_block(cohort, outcome, metadata, all_comers, date, resamples), drawn
 
 
 def training_seeds(metadata: Dict[str, Any]) -> List[int]:
@@ -172,12 +193,12 @@ def training_seeds(metadata: Dict[str, Any]) -> List[int]:
     return [run["seed"] for member in members for run in member.get("average_of") or [member]]
 
 
-def predict(bundle: Path, cohort: Cohort, pictures: bool = True) -> Dict[str, Any]:
-    """Outputs of the bundle for every case: logit, probability, ood_score [n], errors (one record a case) and, if
-    `pictures`, follow-ups as int16, attention as float16."""
+def predict(bundle: Path, cohort: Cohort, pictures: Optional[Sequence[int]] = None) -> Dict[str, Any]:
+    """Outputs of the bundle for every case: logit, probability, ood_score [n], errors (one record a case); and by index, for
+    every case or only for those of `pictures`, follow_up as int16 HU [24, 128, 128], attention as float16 [24, 32, 32]."""
     session = open_session(bundle / MODEL_FILE)
-    keys = ("logit", "probability", "ood_score", "errors", "follow_up", "attention")
-    outcome: Dict[str, Any] = {key: [] for key in keys}
+    outcome: Dict[str, Any] = {key: [] for key in ("logit", "probability", "ood_score", "errors")}
+    outcome.update(follow_up={}, attention={})
     for index in tqdm(range(len(cohort)), desc="evaluating", unit="case", mininterval=5):
         image = cohort.initial[index].astype(np.float32)
         found = infer(session, image[None])
@@ -186,10 +207,10 @@ def predict(bundle: Path, cohort: Cohort, pictures: bool = True) -> Dict[str, An
         truth = cohort.follow_up[index].astype(np.float32)
         generated = found["follow_up"][0]
         outcome["errors"].append(case_errors(image, generated, truth, cohort.mask(index)))
-        if not pictures:
+        if pictures is not None and index not in pictures:
             continue
-        outcome["follow_up"].append(np.clip(np.round(generated), -100, 200).astype(np.int16))
-        outcome["attention"].append(found["attention"][0].astype(np.float16))
+        outcome["follow_up"][index] = np.clip(np.round(generated), -100, 200).astype(np.int16)
+        outcome["attention"][index] = found["attention"][0].astype(np.float16)
     for key in ("logit", "probability", "ood_score"):
         outcome[key] = np.array(outcome[key])
     return outcome
@@ -283,6 +304,21 @@ def draw(bundle: Path, cohort: Cohort, outcome: Dict[str, Any], fitted: Dict[str
     gallery = choose_gallery_rows(cohort, outcome)
     if gallery:
         plot_panel(gallery, docs / "failures.png")
+
+
+def draw_shifted(bundle: Path, drawn: Dict[str, Dict[str, Any]]) -> None:
+    """The pictures of the shifted cohorts in docs/: curves, and one case of each. Without such cohorts none of an earlier
+    evaluation stays.
+
+    drawn: name -> what `evaluate_shifted` found: `labels`, `probability` and `bayes` [cases], `row` for `plot_panel`.
+    """
+    curves, panel = bundle / "docs" / "shifted.png", bundle / "docs" / "shifted-panel.png"
+    if not drawn:
+        curves.unlink(missing_ok=True)
+        panel.unlink(missing_ok=True)
+        return
+    plot_shifted(drawn, curves)
+    plot_panel([found["row"] for found in drawn.values()], panel)
 
 
 def interval_text(figure: Dict[str, float]) -> str:

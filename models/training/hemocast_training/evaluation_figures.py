@@ -164,31 +164,45 @@ def shift_prevalence(probability: np.ndarray, calibrated_at: float, assumed: flo
     return expit(logit(np.clip(probability, 1e-6, 1 - 1e-6)) + logit(assumed) - logit(calibrated_at))
 
 
-def over_heads(cohort: Cohort, outcome: Dict[str, Any], resamples: int) -> Dict[str, Any]:
-    """The main figures with intervals over resampled heads, and cases of each: crude where heads are few, but wider than intervals
-    over cases by what heads differ."""
+def over_heads(cohort: Cohort, outcome: Dict[str, Any], rivals: Dict[str, np.ndarray], resamples: int) -> Dict[str, Any]:
+    """The figures that a release is judged by, with intervals over resampled heads, and cases of each: crude where heads are few, but
+    wider than intervals over cases by what heads differ. `rivals`: name -> probabilities [cases] of the fitted baselines."""
     labels, truth, ours, heads = cohort.values("label"), cohort.values("bayes"), outcome["probability"], cohort.values("head")
     errors = outcome["errors"]
-    region, unchanged = column(errors, "no_change.mae_hot_8mm"), column(errors, "no_change.volume_error")
-    judged = np.isfinite(region)
+    unchanged, volume = column(errors, "no_change.volume_error"), column(errors, "hemocast.volume_error")
+    everyone, hematomas = np.ones(len(heads), bool), hemorrhages(cohort)["ph"]
 
-    def resampled(figure: Callable[[np.ndarray], float], of: np.ndarray = heads) -> Figure:
-        return bootstrap(figure, len(of), SEED, resamples, heads=of)
+    def resampled(figure: Callable[[np.ndarray], float], chosen: np.ndarray = everyone) -> Figure:
+        """`figure` of indices of cases, over the chosen ones."""
+        index = np.flatnonzero(chosen)
+        return bootstrap(lambda i: figure(index[i]), len(index), SEED, resamples, heads=heads[index])
 
-    def share(name: str, of: np.ndarray, chosen: np.ndarray) -> Figure:
-        ours_of, base = column(errors, name)[chosen], of[chosen]
-        return resampled(lambda i: divided(ours_of[i], base[i]), heads[chosen])
+    def share(first: np.ndarray, second: np.ndarray, chosen: np.ndarray) -> Figure:
+        if chosen.sum() < 2 or second[chosen].mean() <= 0:
+            return {"absent": "fewer than two such cases, or no error to compare with"}
+        return resampled(lambda i: divided(first[i], second[i]), chosen)
 
+    def mean(values: np.ndarray) -> Figure:
+        return resampled(lambda i: float(values[i].mean()), np.isfinite(values))
+
+    def gains(first: np.ndarray, second: np.ndarray) -> Dict[str, Figure]:
+        return {
+            name: resampled(lambda i, figure=FORECAST_FIGURES[name]: figure(labels[i], first[i]) - figure(labels[i], second[i]))
+            for name in ("auc", "accuracy")
+        }
+
+    region, ours_of = column(errors, "no_change.mae_hot_8mm"), column(errors, "hemocast.mae_hot_8mm")
     return {
         "heads": len(np.unique(heads)),
         "auc": resampled(lambda i: auc(labels[i], ours[i])),
         "accuracy": resampled(lambda i: accuracy(labels[i], ours[i])),
-        "gapToCeiling": {
-            "auc": resampled(lambda i: auc(labels[i], truth[i]) - auc(labels[i], ours[i])),
-            "accuracy": resampled(lambda i: accuracy(labels[i], truth[i]) - accuracy(labels[i], ours[i])),
-        },
-        "lesionMaeRatio": share("hemocast.mae_hot_8mm", region, judged),
-        "volumeErrorRatio": share("hemocast.volume_error", unchanged, np.ones(len(heads), bool)),
+        "gapToCeiling": gains(truth, ours),
+        "hemocastGain": {name: gains(ours, rival) for name, rival in rivals.items()},
+        "lesionMaeRatio": share(ours_of, region, np.isfinite(region)),
+        "ringBiasHu": mean(column(errors, "hemocast.ring_bias")),
+        "volumeErrorRatio": share(volume, unchanged, everyone),
+        "phVolumeErrorRatio": share(volume, unchanged, hematomas),
+        "ssimGain": mean(column(errors, "hemocast.ssim") - column(errors, "no_change.ssim")),
     }
 
 

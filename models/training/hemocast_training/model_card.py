@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any, Dict, List
 
+from .aims import aims_section
 from .card_attributes import PARAGRAPH, ood_rule
 from .card_sentences import runs_sentence
 from .card_json import checklists, write_card_json
 from .generation_figures import METHODS
-from .model_card_bench import ablations_section, bench_section, cell, heads_sentence, shifted_section, table
+from .model_card_bench import ablations_section, bench_section, cell, heads_sentence, shifted_pictures, shifted_section, table
 
 METHOD_NAMES = {
     "hemocast": "**hemocast**",
@@ -35,11 +36,13 @@ def write_model_card(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[st
     """Writes docs/README.md of the bundle, and card.json beside it: the same card for machines."""
     sections = [
         heading(metadata, evaluation),
+        aims_section(evaluation["aims"]),
         bench_section(evaluation),
         classification_section(evaluation),
         generation_section(evaluation["generation"]),
         calibration_section(metadata, evaluation),
         shifted_section(evaluation),
+        *shifted_pictures(bundle / "docs"),
         ablations_section(evaluation),
     ]
     if (bundle / "docs" / "failures.png").exists():
@@ -66,7 +69,8 @@ def heading(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
 
 - Intended use: {metadata['intended_use']}
 - Trained on: {metadata['training_data']}
-- Measured on: {cohort['cases']} simulated cases (seeds {cohort['seeds'][0]} to {cohort['seeds'][1]}; {mix}) on \
+- Measured on: {cohort['cases']} simulated cases of simulator {evaluation['inDistribution'].get('simulator') or 'not known'} (seeds \
+{cohort['seeds'][0]} to {cohort['seeds'][1]}; {mix}) on \
 {len(cohort['heads'])} heads never trained on; prevalence {cohort['prevalence']:.2f}; {evaluation['date']}.
 - Input: HU on the model grid (`docs/bundle.md` of the repository); windows and calibration are inside the graph.
 - File: {file['bytes'] / 1e6:.1f} MB, SHA-256 `{file['sha256']}`. Licence {metadata['license']}.
@@ -167,7 +171,8 @@ LIMITS = """## Limits
 - Nothing here was measured on a patient. Figures describe simulated cases, whose outcome was drawn from a formula.
 - The generator is trained with an L1 loss, so it draws the median: a hemorrhage that is merely likely may be missing \
 from the picture while the probability is high, and of hematomas that the initial CT does not show most of the volume is missing \
-(first table). The picture illustrates; the probability is the forecast.
+(the figures in one table). Infarcts are soft clouds where true ones have gyri, and stain above 100 HU beside bone stays as bright steps. The picture \
+illustrates; the probability is the forecast.
 - Few head anatomies: read the figures per head. Calibration holds at the stated prevalence only.
 - Voxels outside -20..150 HU (bone, air, metal, dense calcification), and above 100 HU within 3 mm of bone, are returned unchanged.
 """

@@ -7,6 +7,9 @@ import numpy as np
 from .data import GROUPS, Cohort
 from .regions import smooth
 
+SHIFTED_CASE = "the first case that bled and whose initial CT shows staining but no blood (where there is none, the first that bled)"
+"""Which case a shifted cohort shows: chosen before anything is forecast."""
+
 
 def choose_panel_rows(cohort: Cohort, outcome: Dict[str, Any]) -> List[dict]:
     """Rows for `plot_panel`: of each group and outcome the case with the most initially hot voxels, and the case with
@@ -35,6 +38,13 @@ def choose_gallery_rows(cohort: Cohort, outcome: Dict[str, Any], each: int = 3) 
     drawn = [int(i) for i in np.argsort(-np.nan_to_num(errors, nan=-1.0)) if np.isfinite(errors[i])]
     kinds = (("missed", missed), ("false alarm", alarms), ("worst picture", drawn))
     return [panel_row(cohort, outcome, i, kind) for kind, found in kinds for i in found[:each]]
+
+
+def choose_shifted_case(cohort: Cohort) -> int:
+    """The index of SHIFTED_CASE."""
+    bled = cohort.values("label") == 1
+    stained = bled & (cohort.values("group") == GROUPS.index("stain"))
+    return int((stained if stained.any() else bled).argmax())
 
 
 def panel_row(cohort: Cohort, outcome: Dict[str, Any], index: int, kind: str = "") -> dict:

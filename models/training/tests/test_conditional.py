@@ -1,4 +1,4 @@
-"""The conditional pair: what a generator draws that is told the outcome, beside one that is not."""
+"""The conditional pictures: what a generator draws that is told the kind of outcome, beside one that is not."""
 
 import json
 from pathlib import Path
@@ -9,36 +9,46 @@ from synthetic import write_toy_cohort
 
 from hemocast_training.__main__ import main
 from hemocast_training.checkpoint import load_weights
-from hemocast_training.conditional import BLEEDS, DOES_NOT, OutcomeHead, Trunk
-
-from runtime import need_onnxruntime
+from hemocast_training.conditional import UNTOLD, OutcomeHead, Trunk, fit, remember, told
+from hemocast_training.data import KINDS, Cohort
 
 BUNDLE = Path(__file__).resolve().parents[2] / "hemocast-tiny"
 
 
-def test_before_training_both_outcomes_are_the_shipped_picture_and_the_outcome_can_change_it():
+def test_before_training_every_kind_is_the_shipped_picture_and_the_kind_can_change_it():
     network = load_weights(BUNDLE)
-    trunk = Trunk(network)
-    head = OutcomeHead(network.generator, network.config.decoder_widths[0]).eval()
+    head = OutcomeHead(network.config.decoder_widths[0]).eval()
     image = torch.from_numpy(np.random.default_rng(0).normal(36, 8, (1, 24, 128, 128)).astype(np.float32))
-    features = trunk.features(image)
+    features, _ = Trunk(network).look(image)
     with torch.no_grad():
-        shipped = network(image).generated
-        for outcome in (BLEEDS, DOES_NOT):
-            assert torch.allclose(head(image, features, torch.tensor([outcome])), shipped)
+        for outcome in (UNTOLD, *(told(kind) for kind in KINDS)):
+            assert (head(features, outcome) == 0).all()
         head.change.weight.normal_(0, 0.1)
-        assert not torch.allclose(*(head(image, features, torch.tensor([outcome])) for outcome in (BLEEDS, DOES_NOT)))
+        assert not torch.allclose(*(head(features, told(kind)) for kind in ("none", "PH")))
+
+
+def test_who_is_told_the_kind_learns_to_draw_it(tmp_path):
+    """Four toy pairs, half of which bleed, seen a few times: what is told is not left unused."""
+    cohort, network = Cohort(str(write_toy_cohort(tmp_path, 4, seed=3))), load_weights(BUNDLE)
+    kinds = cohort.values("kind")
+    assert set(kinds) == {0, 2}
+    seen = remember(Trunk(network), cohort)
+    heads = fit(seen, kinds, 1, 160)
+    case = seen[int((kinds == 2).argmax())]
+    blood = (case.missing.abs() > 5) & (case.weight > 0)
+    with torch.no_grad():
+        drawn = {kind: float(heads["told"](case.features.float(), told(kind))[blood].mean()) for kind in ("none", "PH")}
+    assert drawn["PH"] > drawn["none"] + 5, drawn
 
 
 def test_every_way_to_draw_is_measured_on_the_same_cases(tmp_path):
-    need_onnxruntime()
     for name, count, head in (("train", 4, 1), ("test", 6, 13)):
         write_toy_cohort(tmp_path / name, count, seed=head, head=head)
     folders = ["--train", str(tmp_path / "train"), "--test", str(tmp_path / "test"), "--out", str(tmp_path / "pair.json")]
     assert main(["conditional", "--bundle", str(BUNDLE), *folders, "--pairs", "4", "--seeds", "1", "--resamples", "20"]) == 0
     found = json.loads((tmp_path / "pair.json").read_text())
     assert found["n"] == 6 and found["trainingPairs"] == 4
-    assert set(found["pictures"]) == {"shipped", "untold", "outcome", "forecast", "mixture", "bleeds", "does_not"}
+    assert set(found["pictures"]) == {"shipped", "untold", "outcome", "none", "petechial", "hematoma"}
     assert found["pictures"]["untold"]["lesionMaeHuOverUntold"]["value"] == 0
     assert found["pictures"]["shipped"]["phMl"]["n"] == found["trueMl"]["ph"]["n"] > 0
 
