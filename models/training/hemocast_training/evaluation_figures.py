@@ -4,7 +4,7 @@ Ratios are ratios of means over cases; every interval resamples cases, and diffe
 both). n, seeds and date stand in every block, because blocks may be measured on different cohorts.
 """
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 
@@ -55,9 +55,15 @@ DISAGREES = {"low": 0.15, "high": 0.85, "blood_ml": 1.0}
 Figure = Dict[str, float]
 
 
-def bootstrapped(figure: Callable[[np.ndarray], float], count: int, resamples: int, biased: bool = False) -> Figure:
+Heads = Optional[np.ndarray]
+"""Number of the head of each case, where intervals are to resample heads and then cases of each; None: cases."""
+
+
+def bootstrapped(
+    figure: Callable[[np.ndarray], float], count: int, resamples: int, biased: bool = False, heads: Heads = None
+) -> Figure:
     """`metrics.bootstrap` with the seed of the evaluation."""
-    return bootstrap(figure, count, SEED, resamples, biased=biased)
+    return bootstrap(figure, count, SEED, resamples, biased=biased, heads=heads)
 
 
 def forecast_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -> Dict[str, Figure]:
@@ -68,13 +74,14 @@ def forecast_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -
     }
 
 
-def gain(labels: np.ndarray, first: np.ndarray, second: np.ndarray, resamples: int) -> Dict[str, Figure]:
+def gain(labels: np.ndarray, first: np.ndarray, second: np.ndarray, resamples: int, heads: Heads = None) -> Dict[str, Figure]:
     """first - second in AUC and accuracy, paired."""
     return {
         name: bootstrapped(
             lambda i, figure=FORECAST_FIGURES[name]: figure(labels[i], first[i]) - figure(labels[i], second[i]),
             len(labels),
             resamples,
+            heads=heads,
         )
         for name in ("auc", "accuracy")
     }
@@ -135,12 +142,13 @@ def column(errors: List[Dict[str, float]], name: str) -> np.ndarray:
     return np.array([case[name] for case in errors])
 
 
-def ratio(first: np.ndarray, second: np.ndarray, chosen: np.ndarray, resamples: int) -> Dict[str, Any]:
+def ratio(first: np.ndarray, second: np.ndarray, chosen: np.ndarray, resamples: int, heads: Heads = None) -> Dict[str, Any]:
     """mean(first) / mean(second) over the chosen cases, {value, low, high, n}; a reason where it does not exist."""
     first, second = first[chosen], second[chosen]
     if len(first) < 2 or second.mean() <= 0:
         return {"n": len(first), "absent": "fewer than two such cases, or no error to compare with"}
-    return {**bootstrapped(lambda i: divided(first[i], second[i]), len(first), resamples), "n": len(first)}
+    heads = None if heads is None else heads[chosen]
+    return {**bootstrapped(lambda i: divided(first[i], second[i]), len(first), resamples, heads=heads), "n": len(first)}
 
 
 def divided(first: np.ndarray, second: np.ndarray) -> float:
@@ -168,50 +176,30 @@ def over_heads(cohort: Cohort, outcome: Dict[str, Any], rivals: Dict[str, np.nda
     """The figures that a release is judged by, with intervals over resampled heads, and cases of each: crude where heads are few, but
     wider than intervals over cases by what heads differ. `rivals`: name -> probabilities [cases] of the fitted baselines."""
     labels, truth, ours, heads = cohort.values("label"), cohort.values("bayes"), outcome["probability"], cohort.values("head")
-    errors = outcome["errors"]
-    unchanged, volume = column(errors, "no_change.volume_error"), column(errors, "hemocast.volume_error")
-    everyone, hematomas = np.ones(len(heads), bool), hemorrhages(cohort)["ph"]
-
-    def resampled(figure: Callable[[np.ndarray], float], chosen: np.ndarray = everyone) -> Figure:
-        """`figure` of indices of cases, over the chosen ones."""
-        index = np.flatnonzero(chosen)
-        return bootstrap(lambda i: figure(index[i]), len(index), SEED, resamples, heads=heads[index])
-
-    def share(first: np.ndarray, second: np.ndarray, chosen: np.ndarray) -> Figure:
-        if chosen.sum() < 2 or second[chosen].mean() <= 0:
-            return {"absent": "fewer than two such cases, or no error to compare with"}
-        return resampled(lambda i: divided(first[i], second[i]), chosen)
-
-    def mean(values: np.ndarray) -> Figure:
-        return resampled(lambda i: float(values[i].mean()), np.isfinite(values))
-
-    def gains(first: np.ndarray, second: np.ndarray) -> Dict[str, Figure]:
-        return {
-            name: resampled(lambda i, figure=FORECAST_FIGURES[name]: figure(labels[i], first[i]) - figure(labels[i], second[i]))
-            for name in ("auc", "accuracy")
-        }
-
-    region, ours_of = column(errors, "no_change.mae_hot_8mm"), column(errors, "hemocast.mae_hot_8mm")
+    errors, count = outcome["errors"], len(labels)
+    region, unchanged = column(errors, "no_change.mae_hot_8mm"), column(errors, "no_change.volume_error")
+    volume, everyone = column(errors, "hemocast.volume_error"), np.ones(count, bool)
     return {
         "heads": len(np.unique(heads)),
-        "auc": resampled(lambda i: auc(labels[i], ours[i])),
-        "accuracy": resampled(lambda i: accuracy(labels[i], ours[i])),
-        "gapToCeiling": gains(truth, ours),
-        "hemocastGain": {name: gains(ours, rival) for name, rival in rivals.items()},
-        "lesionMaeRatio": share(ours_of, region, np.isfinite(region)),
-        "ringBiasHu": mean(column(errors, "hemocast.ring_bias")),
-        "volumeErrorRatio": share(volume, unchanged, everyone),
-        "phVolumeErrorRatio": share(volume, unchanged, hematomas),
-        "ssimGain": mean(column(errors, "hemocast.ssim") - column(errors, "no_change.ssim")),
+        "auc": bootstrapped(lambda i: auc(labels[i], ours[i]), count, resamples, heads=heads),
+        "accuracy": bootstrapped(lambda i: accuracy(labels[i], ours[i]), count, resamples, heads=heads),
+        "gapToCeiling": gain(labels, truth, ours, resamples, heads),
+        "hemocastGain": {name: gain(labels, ours, rival, resamples, heads) for name, rival in rivals.items()},
+        "lesionMaeRatio": ratio(column(errors, "hemocast.mae_hot_8mm"), region, np.isfinite(region), resamples, heads),
+        "ringBiasHu": mean_figure(column(errors, "hemocast.ring_bias"), resamples, heads),
+        "volumeErrorRatio": ratio(volume, unchanged, everyone, resamples, heads),
+        "phVolumeErrorRatio": ratio(volume, unchanged, hemorrhages(cohort)["ph"], resamples, heads),
+        "ssimGain": mean_figure(column(errors, "hemocast.ssim") - column(errors, "no_change.ssim"), resamples, heads),
     }
 
 
-def mean_figure(values: np.ndarray, resamples: int) -> Dict[str, Any]:
+def mean_figure(values: np.ndarray, resamples: int, heads: Heads = None) -> Dict[str, Any]:
     """Mean over the cases that have the figure, {value, low, high, n}."""
-    values = values[np.isfinite(values)]
+    known = np.isfinite(values)
+    values, heads = values[known], None if heads is None else heads[known]
     if len(values) < 2:
         return {"n": len(values), "absent": "fewer than two such cases"}
-    return {**bootstrapped(lambda i: float(values[i].mean()), len(values), resamples), "n": len(values)}
+    return {**bootstrapped(lambda i: float(values[i].mean()), len(values), resamples, heads=heads), "n": len(values)}
 
 
 def volume_ratios(volume: np.ndarray, unchanged: np.ndarray, kinds: Dict[str, np.ndarray], resamples: int) -> Dict[str, Any]:
