@@ -580,6 +580,27 @@ describeWith('Chromium', 'The screen of the app', () => {
     await close();
   });
 
+  it('says how much of both CTs has arrived, over a slow line', async () => {
+    const { page, context, close } = await openApp(browser, service, 'lindqvist-maja');
+    await viewerReady(page);
+    const line = await context.newCDPSession(page);
+    const slow = { offline: false, latency: 20, downloadThroughput: 8e6, uploadThroughput: 8e6 };
+    await line.send('Network.emulateNetworkConditions', slow);
+    await page.reload();
+    const share = async (): Promise<number> => {
+      const words = await page.getByText(/Loading both CTs … [1-9]\d* %/).textContent();
+      return Number(/(\d+) %/.exec(words!)![1]);
+    };
+    const first = await share();
+    expect(first).toBeLessThan(100);
+    await page.waitForFunction(
+      `Number(/(\\d+) %/.exec(document.querySelector('.viewer-note')?.textContent)?.[1]) > ${first}`,
+    );
+    await line.send('Network.emulateNetworkConditions', { ...slow, latency: 0, downloadThroughput: -1 });
+    await viewerReady(page);
+    await close();
+  });
+
   it('says that the EHR did not answer, and reads the chart when asked again', async () => {
     const { page, context, close } = await openApp(browser, service, 'lindqvist-maja');
     await context.route('**/sandbox/fhir/RiskAssessment?**', (route) => route.fulfill({ status: 503, body: 'no' }));

@@ -3,6 +3,8 @@ import type { Requested } from '../chart/forecast.ts';
 import type { AppConfig } from './config.ts';
 import { nextPage } from './next-page.ts';
 import type { Page } from './next-page.ts';
+import { readBody } from './read-body.ts';
+import type { OnBytes } from './read-body.ts';
 
 export interface Session {
   readonly config: AppConfig;
@@ -22,7 +24,7 @@ export interface EhrReader {
   read(path: string): Promise<unknown>;
   /** Every resource of a search, or an error with words for the user: never a part of them. */
   search(path: string): Promise<readonly unknown[]>;
-  readBytes(path: string, accept: string): Promise<ArrayBuffer>;
+  readBytes(path: string, accept: string, onBytes?: OnBytes): Promise<ArrayBuffer>;
 }
 
 /** `status` 0: not reachable. */
@@ -82,7 +84,12 @@ export function createEhrReader(baseUrl: string, headers: () => Record<string, s
       }
       return resources;
     },
-    readBytes: async (path, accept) => (await get(path, accept)).arrayBuffer(),
+    async readBytes(path, accept, onBytes = () => {}) {
+      const response = await get(path, accept);
+      return readBody(response, onBytes).catch(() => {
+        throw new Error(`The EHR’s answer broke off (${path.split('/')[0]}).`);
+      });
+    },
   };
 }
 

@@ -2,6 +2,7 @@
 import type { components } from '../../../api/generated/openapi.d.ts';
 import type { GeneratedImage } from '../chart/provenance.ts';
 import type { Session } from '../session/launched.ts';
+import { readBody } from '../session/read-body.ts';
 import { readMultiFrame } from './multi-frame.ts';
 import type { MultiFrame } from './multi-frame.ts';
 
@@ -14,28 +15,48 @@ export interface CtPair {
   readonly generatedHu: Int16Array;
 }
 
-/** Throws with words for the user. */
+/**
+ * Throws with words for the user.
+ *
+ * @param onProgress told of the share of both stacks' bytes that has arrived, 0 to 1, once their size is known
+ */
 export async function loadPair(
   { ehr, callService, patientReference }: Session,
   studyReference: string,
   image: GeneratedImage,
+  onProgress: (share: number) => void,
 ): Promise<CtPair> {
   const route = `/v1/imaging-studies/${studyReference.slice('ImagingStudy/'.length)}`;
-  const call = (part: string, accept: string): Promise<Response> =>
-    callService(`${route}/${part}`, { headers: { accept } }).catch(() => {
+  const call = async (part: string, accept: string): Promise<Response> => {
+    const response = await callService(`${route}/${part}`, { headers: { accept } }).catch(() => {
       throw new Error('The initial CT cannot be shown. The hemocast service could not be reached.');
     });
-  const [geometryResponse, voxelResponse, dicom] = await Promise.all([
-    call('geometry', 'application/json'),
-    call('initial-ct', 'application/octet-stream'),
-    ehr.readBytes(image.binaryReference, 'application/dicom').catch((error: Error) => {
+    if (!response.ok) throw new Error(await whyNot(response));
+    return response;
+  };
+  let arrived = 0;
+  let expected = Infinity;
+  const onBytes = (count: number): void => {
+    arrived += count;
+    onProgress(Math.min(1, arrived / expected));
+  };
+  const readGeometry = async (): Promise<Geometry> => {
+    const geometry = (await (await call('geometry', 'application/json')).json()) as Geometry;
+    expected = 2 * geometry.slices * geometry.rows * geometry.columns * Int16Array.BYTES_PER_ELEMENT;
+    return geometry;
+  };
+  const readInitial = async (): Promise<ArrayBuffer> =>
+    readBody(await call('initial-ct', 'application/octet-stream'), onBytes).catch(() => {
+      throw new Error('The initial CT cannot be shown. The service’s answer broke off.');
+    });
+  const [geometry, initial, dicom] = await Promise.all([
+    readGeometry(),
+    readInitial(),
+    ehr.readBytes(image.binaryReference, 'application/dicom', onBytes).catch((error: Error) => {
       throw new Error(`The generated CT cannot be shown, and no CT is shown alone. ${error.message}`);
     }),
   ]);
-  if (!geometryResponse.ok) throw new Error(await whyNot(geometryResponse));
-  if (!voxelResponse.ok) throw new Error(await whyNot(voxelResponse));
-  const geometry = (await geometryResponse.json()) as Geometry;
-  const initialHu = new Int16Array(await voxelResponse.arrayBuffer()); // int16, little endian, as every browser's machine
+  const initialHu = new Int16Array(initial); // int16, little endian, as every browser's machine
   const generated = readMultiFrame(new Uint8Array(dicom));
   assertPair(geometry, initialHu, generated, { patientReference, studyReference, image });
   return { geometry, initialHu, generatedHu: generated.hu };

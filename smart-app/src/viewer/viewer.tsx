@@ -29,15 +29,16 @@ interface Props {
   readonly image: GeneratedImage;
 }
 
-const LOADING = 'Loading both CTs …';
-
 export default function Viewer({ session, studyReference, image, ...rest }: Props): ReactNode {
   const [pair, setPair] = useState<CtPair>();
   const [attempt, setAttempt] = useState(1);
+  const [percent, setPercent] = useState(0);
   const [failure, setFailure] = useState<{ attempt: number; words: string }>();
   useEffect(() => {
     let gone = false;
-    loadPair(session, studyReference, image).then(
+    setPercent(0);
+    const onProgress = (share: number): void => void (gone || setPercent(Math.floor(100 * share)));
+    loadPair(session, studyReference, image, onProgress).then(
       (loaded) => void (gone || setPair(loaded)),
       (error: unknown) => {
         const words = error instanceof Error ? error.message : 'The images cannot be shown.';
@@ -49,13 +50,19 @@ export default function Viewer({ session, studyReference, image, ...rest }: Prop
   if (pair !== undefined) {
     return <PairView pair={pair} session={session} takesFocus={attempt > 1} {...rest} />;
   }
+  // The share is for the eye: read out, each step of it would interrupt.
+  const loading = (
+    <span>
+      Loading both CTs … <span aria-hidden="true">{percent} %</span>
+    </span>
+  );
   // The button stays while it is tried: it has the focus.
   if (failure !== undefined) {
     const isTrying = failure.attempt !== attempt;
     return (
       <div className="viewer-note">
         <div>
-          <p role="status">{isTrying ? LOADING : failure.words}</p>
+          <p role="status">{isTrying ? loading : failure.words}</p>
           <button type="button" aria-disabled={isTrying} onClick={() => isTrying || setAttempt(attempt + 1)}>
             Try again
           </button>
@@ -65,7 +72,7 @@ export default function Viewer({ session, studyReference, image, ...rest }: Prop
   }
   return (
     <p className="viewer-note" role="status">
-      {LOADING}
+      {loading}
     </p>
   );
 }
