@@ -11,6 +11,7 @@ ARG ONNXRUNTIME_NODE_INSTALL=skip
 COPY package.json package-lock.json tsconfig.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 RUN if [ "$ONNXRUNTIME_NODE_INSTALL" != skip ]; then node node_modules/onnxruntime-node/script/install.js; fi
+COPY api api
 COPY smart-app smart-app
 RUN npm run build
 # What stays: the dependencies of the service, and of ONNX Runtime the files of linux/x64. Node comes with the image.

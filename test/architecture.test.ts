@@ -79,6 +79,15 @@ describe('The house', () => {
     expect(outside).toEqual([]);
   });
 
+  it('lends the app its types and its calendar, nothing else', () => {
+    const app = join(repositoryRoot, 'smart-app', 'src');
+    const borrowed = readdirSync(app, { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.tsx?$/.test(file))
+      .flatMap((file) => [...readFileSync(join(app, file), 'utf8').matchAll(/from '(?:\.\.\/)+api\/([^']+)'/g)])
+      .map((match) => match[1]);
+    expect(new Set(borrowed)).toEqual(new Set(['generated/openapi.d.ts', 'prediction/calendar.ts']));
+  });
+
   it('knows ONNX Runtime in one file', () => {
     expect(files.filter((file) => importsOf(file).includes('onnxruntime-node'))).toEqual(['inference/onnx-model.ts']);
   });

@@ -48,6 +48,22 @@ export function zoneOf(text: string): string | undefined {
   return FHIR_DATE_TIME.exec(text.trim())?.[8];
 }
 
+/** Whether a chart's text is a FHIR date or dateTime; R4 forbids a time without zone. */
+export function isDateTime(text: string | undefined): text is string {
+  const time = text === undefined ? undefined : parseTime(text);
+  return time !== undefined && (time.zoned || !text?.includes('T'));
+}
+
+/**
+ * Whether `later` is certainly after `earlier`, both as isDateTime takes them. A day is one of the clock that the other time is
+ * stated in. UTC is no clock of a hospital: beside it, a day may be one of any time zone.
+ */
+export function isAfter(later: string, earlier: string): boolean {
+  const clock = zoneOf(later) ?? zoneOf(earlier);
+  const [firstZone, lastZone] = clock === 'Z' ? ['+14:00', '-12:00'] : [clock, clock];
+  return parseTime(later, firstZone)!.earliest > parseTime(earlier, lastZone)!.latest;
+}
+
 /** Reads the day of a birth date or a scan: FHIR (partial allowed) or DICOM (YYYYMMDD), without regard to time zones. */
 export function parseDay(text: string): DateRange | undefined {
   const dicom = /^(\d{4})(\d{2})(\d{2})$/.exec(text.trim());

@@ -1,5 +1,7 @@
 /** What the app makes of the chart: round trips through the service's own mappings, and charts that someone else wrote. */
 import { describe, expect, it } from '@jest/globals';
+import type { ImagingStudy } from '@medplum/fhirtypes';
+import { toForecastCt } from '../../api/cds/forecast-ct.ts';
 import { toForecastObservation } from '../../api/ehr/degraded.ts';
 import { toDevice } from '../../api/ehr/device.ts';
 import { toMedia, toPictureDocument } from '../../api/ehr/media.ts';
@@ -334,6 +336,32 @@ describe('The rest of the chart', () => {
     expect(newerThan(studies(study('mr', '2026-03-11T00:30:00Z', 'MR')), 'ImagingStudy/first')).toBeUndefined();
     expect(newerThan(studies(), undefined)).toBeUndefined();
   });
+
+  it.each([
+    ['2026-03-11', '2026-03-10T23:50:00+01:00', true, 'the next day by the same clock'],
+    ['2026-03-10', '2026-03-10T01:05:00+01:00', false, 'the same day'],
+    ['2026-03-10T01:05:00+01:00', '2026-03-10', false, 'a time of the day that is all that is known'],
+    ['2026-03-11T00:10:00+01:00', '2026-03-10', true, 'the next day, after a day'],
+    ['2026-03-11', '2026-03-10T23:50:00Z', false, 'the next day beside UTC, of whose hospital the clock is not known'],
+    ['2026-04', '2026-03-10T01:05:00+01:00', true, 'the next month'],
+    ['2026-03-11T09:00:00', '2026-03-10T01:05:00+01:00', false, 'a time without zone'],
+  ])(
+    'takes a CT of %s for newer than one of %s only where that is certain, as the card does: %s (%s)',
+    (started, own, isNewer) => {
+      const study = (id: string, at: string): ImagingStudy => ({
+        resourceType: 'ImagingStudy',
+        id,
+        status: 'available',
+        subject: { reference: 'Patient/a' },
+        modality: [{ code: 'CT' }],
+        started: at,
+      });
+      const both = [study('own', own), study('other', started)];
+      expect(newerThan(toStudies(both, 'Patient/a'), 'ImagingStudy/own') !== undefined).toBe(isNewer);
+      const card = toForecastCt(both[0], { resources: both, isWhole: true });
+      expect(card?.newerStartedAt).toBe(isNewer ? started : null);
+    },
+  );
 
   it.each<[string, Partial<StudyList>, Work | undefined, string]>([
     ['is not read yet', { studies: undefined }, undefined, 'Looking for newer CT studies …'],

@@ -1,5 +1,6 @@
 /** The patient's CT studies, newest first. */
 import type { ImagingStudy } from '@medplum/fhirtypes';
+import { isAfter, isDateTime } from '../../../api/prediction/calendar.ts';
 import { conceptText, dateTimeText, isResource, listOf, textOf, timeOf } from './fhir-text.ts';
 import { localReference } from './forecast.ts';
 import type { Forecast } from './forecast.ts';
@@ -68,8 +69,9 @@ function isCt(study: ImagingStudy): boolean {
   return modalities.some((modality) => modality?.code === 'CT');
 }
 
-/** A CT begun after the one the forecast rests on; undefined where times are not known. */
+/** A CT certainly begun after the one the forecast rests on, as the cards judge it; undefined where times do not tell. */
 export function newerThan(studies: readonly Study[], reference: string | undefined): Study | undefined {
-  const rested = timeOf(studies.find((study) => study.reference === reference)?.startedAt);
-  return studies.find((study) => study.reference !== reference && timeOf(study.startedAt) > rested);
+  const rested = studies.find((study) => study.reference === reference)?.startedAt;
+  if (!isDateTime(rested)) return undefined;
+  return studies.find(({ startedAt }) => isDateTime(startedAt) && isAfter(startedAt, rested));
 }
