@@ -75,7 +75,7 @@ def test_even_staining_measures_as_more_even_than_petechial_staining_of_the_same
     assert raw_measures(even, ganglia, edema, voxel_ml=0.01)[MEASURES.index("evenness")] > petechial
 
 
-@pytest.mark.parametrize("name", [name for name in SHIFTS if name not in ("none", "mixed-anatomy")])
+@pytest.mark.parametrize("name", [name for name in SHIFTS if name != "none" and not name.startswith("mixed")])
 def test_a_shift_changes_what_it_says_and_leaves_the_rest_of_the_person_alone(name):
     patient = draw_patient(3, 1)
     plain = patient, draw_protocol(3), draw_pose(3, patient.age)
@@ -105,6 +105,16 @@ def test_half_of_the_heads_of_mixed_anatomy_vary_more():
     varied = [pose.warp_mm > 2.2 for _, _, pose in mixed]
     assert all(pose.warp_mm > 2.2 for _, _, pose in wide) and sum(varied) / 200 == pytest.approx(0.5, abs=0.12)
     assert [drawn for drawn, more in zip(mixed, varied) if not more] == [drawn for drawn, more in zip(plain, varied) if not more]
+
+
+def test_half_of_the_patients_of_mixed_looks_have_confluent_patches_in_the_heads_of_mixed_anatomy():
+    plain = [(draw_patient(seed, 1), draw_protocol(seed), draw_pose(seed, 70.0)) for seed in range(200)]
+    heads, both = ([SHIFTS[name].apply(*drawn) for drawn in plain] for name in ("mixed-anatomy", "mixed-looks"))
+    confluent = [patient.confluent for patient, _, _ in both]
+    assert sum(confluent) / 200 == pytest.approx(0.5, abs=0.12)
+    assert [(dataclasses.replace(patient, confluent=False), *rest) for patient, *rest in both] == [tuple(drawn) for drawn in heads]
+    varied = [pose.warp_mm > 2.2 for _, _, pose in both]
+    assert 0.3 < sum(c for c, v in zip(confluent, varied) if v) / sum(varied) < 0.7  # the two do not go together
 
 
 def test_all_comers_bleed_less_often_because_fewer_show_blood_or_staining():

@@ -1,7 +1,7 @@
 """Cohorts that depart from the one of training in one documented way, to see what the network does there.
 
 A shift changes the drawn patient, protocol or pose and nothing else: the same seed without it is the same person. Its own draws
-have the random stream [seed, 10].
+have the random streams [seed, 10] and [seed, 11].
 """
 
 from __future__ import annotations
@@ -69,6 +69,12 @@ def _mixed_anatomy(patient, protocol, pose, random):
     return _wide_anatomy(patient, protocol, pose, random) if random.random() < 0.5 else (patient, protocol, pose)
 
 
+def _mixed_looks(patient, protocol, pose, random):
+    patient, protocol, pose = _mixed_anatomy(patient, protocol, pose, random)
+    confluent = bool(np.random.default_rng([patient.seed, 11]).random() < 0.5)
+    return replace(patient, confluent=confluent), protocol, pose
+
+
 UNSHIFTED = Shift("none", "The cohort of training.", lambda *drawn: drawn[:3])
 
 SHIFTS = {
@@ -87,5 +93,6 @@ SHIFTS = {
         ),
         Shift("wide-anatomy", "Heads 0.86 to 1.12 times as large along each axis, bent by 2.2 to 4.0 mm instead of 1.0 to 2.2.", _wide_anatomy),
         Shift("mixed-anatomy", "Half of the heads as in wide-anatomy, half as in the cohort of training: for training.", _mixed_anatomy),
+        Shift("mixed-looks", "The heads of mixed-anatomy, and in half of the patients patches as in confluent-patches: for training.", _mixed_looks),
     )
 }
