@@ -425,7 +425,7 @@ export interface components {
             /** @description What a completed result rests on. It is taken back where the chart or the PACS no longer hold it. */
             basis: {
                 seriesInstanceUid: string;
-                /** @description The slices read */
+                /** @description The slices read, inferior to superior. */
                 sopInstanceUids: string[];
                 /** @description What the 72 h are counted from; null where the chart held no thrombectomy before the study. */
                 thrombectomy: {

@@ -42,6 +42,17 @@ describe('openapi.yaml', () => {
     await request(app).get('/health/live').expect(200);
   });
 
+  it('has no sentence cut off at a comma, whose rest would be a key without a value', () => {
+    const cutOff = (value: unknown, at: string): string[] =>
+      value !== null && typeof value === 'object'
+        ? Object.entries(value).flatMap(([key, inner]) => cutOff(inner, `${at}/${key}`))
+        : value === null && at.includes(' ')
+          ? [at]
+          : [];
+    expect(cutOff(openapi, '')).toEqual([]);
+    expect(cutOff(parse('{ description: One thing, and another }'), '')).toEqual(['/and another']);
+  });
+
   it.each(operations)('$method $path is answered as described', async ({ method, path, operation }) => {
     const call = request(service.app)[method](path.replace('{id}', id).replace('{resourceType}', 'ImagingStudy'));
     const answer = await (method === 'post' ? call.send({ imagingStudy: service.hospital.addStudy() }) : call);
