@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from hemocast_training import __version__
 from hemocast_training.simulate import cohort as cohort_module
 from hemocast_training.simulate.cohort import Recipe, simulate_cohort
 
@@ -57,6 +58,17 @@ def test_another_cohort_is_not_taken_for_the_beginning_of_this_one(recipe, tmp_p
         simulate(recipe, tmp_path / "out", 4, seed=2)
     with pytest.raises(ValueError, match="another cohort"):
         simulate(Recipe(tmp_path, tmp_path, "train", shift="low-dose"), tmp_path / "out", 4)
+
+
+def test_pairs_of_another_version_of_the_simulator_are_not_taken_for_this_one_s(recipe, tmp_path, monkeypatch):
+    simulate(recipe, tmp_path / "out", 3)
+    monkeypatch.setattr(cohort_module, "__version__", "99.0.0")
+    with pytest.raises(ValueError, match=f"is of simulator {__version__}, this is 99.0.0; choose an empty --out"):
+        simulate(recipe, tmp_path / "out", 4)
+    with np.load(tmp_path / "out" / "shard-0000.npz") as shard:
+        np.savez(tmp_path / "out" / "shard-0000.npz", **{key: shard[key] for key in shard if key != "simulator"})
+    with pytest.raises(ValueError, match="is of simulator before 0.4.1"):
+        simulate(recipe, tmp_path / "out", 4)
 
 
 @pytest.mark.parametrize("kept", [0, 200])

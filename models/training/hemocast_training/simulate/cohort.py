@@ -2,7 +2,7 @@
 
 A shard holds, for n pairs: initial, follow_up int16 [n, 24, 128, 128] HU; aux uint8 [n, 6, 24, 32, 32]; label, group, kind
 uint8 [n]; bayes float32 [n]; measures float32 [n, 6]; hours, weight float32 [n]; head int16 [n]; seed int64 [n]; and
-`recipe`, a string. Meaning and units: docs/simulator.md.
+the strings `recipe` and `simulator`, its version. Meaning and units: docs/simulator.md.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def make_shard(recipe: Recipe, seeds: list[int]) -> dict[str, np.ndarray]:
 
 def write_shard(recipe: Recipe, seeds: list[int], path: Path) -> int:
     """Simulate and write one shard; the file appears only when complete. Returns the number of pairs."""
-    shard = make_shard(recipe, seeds)
+    shard = {"simulator": np.array(__version__), **make_shard(recipe, seeds)}
     partial = path.with_suffix(".partial.npz")
     # An .npz at the quickest compression: noise hardly gets smaller at the default one, which takes three times as long.
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -172,13 +172,16 @@ def _is_complete(path: Path, seeds: list[int], recipe: Recipe) -> bool:
         return False
     try:
         with np.load(path) as shard:
-            found, name = shard["seed"].tolist(), str(shard["recipe"]) if "recipe" in shard else None
+            found = shard["seed"].tolist()
+            name, version = (str(shard[key]) if key in shard else None for key in ("recipe", "simulator"))
     except (zipfile.BadZipFile, EOFError, ValueError):
         tqdm.write("%s is cut off or damaged: it is simulated again" % path, file=sys.stderr)
         return False
     shorter = min(len(found), len(seeds))
     if found[:shorter] != seeds[:shorter] or name != recipe.name:
         raise ValueError("%s belongs to another cohort (its seeds, prevalence or shift differ); choose an empty --out" % path)
+    if version != __version__:
+        raise ValueError("%s is of simulator %s, this is %s; choose an empty --out" % (path, version or "before 0.4.1", __version__))
     if len(found) > len(seeds):
         raise ValueError("%s holds more pairs than are wanted of it: %s" % (path, MORE_THAN_ASKED))
     return len(found) == len(seeds)
