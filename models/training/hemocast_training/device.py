@@ -1,6 +1,10 @@
-"""Which processor computes."""
+"""Which processor computes, and what it cannot."""
+
+from pathlib import Path
 
 import torch
+
+CPU_FLAGS = Path("/proc/cpuinfo")
 
 
 def choose_device(name: str) -> torch.device:
@@ -10,3 +14,11 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def emulates_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is slower than float32 there: on a CPU that says what it has and has no instructions for it."""
+    if device.type != "cpu" or not CPU_FLAGS.exists():
+        return False
+    flags = CPU_FLAGS.read_text().split()
+    return "flags" in flags and not {"avx512_bf16", "amx_bf16"} & set(flags)

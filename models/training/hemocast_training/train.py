@@ -7,6 +7,7 @@ checkpoint.pt (weights, EMA, optimizer, GradNorm, random state). Started again w
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Set
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from . import DISCLAIMER, __version__
 from .checkpoint import load_start, read_checkpoint, refuse_trained_heads
 from .data import Cohort
-from .device import choose_device
+from .device import choose_device, emulates_bfloat16
 from .ema import ExponentialAverage
 from .gradnorm import GradNorm
 from .losses import (
@@ -153,6 +154,8 @@ class Trainer:
         self.batch_size = int(options.get("batch", 4))
         self.epoch_pairs, self.passes = int(options.get("epoch_pairs", 400)), int(options.get("passes", 1))
         self.bf16 = bool(options.get("bf16", False))
+        if self.bf16 and emulates_bfloat16(self.device):
+            tqdm.write("--bf16: this CPU has no instructions for it, and a step may take a minute; leave it out.", file=sys.stderr)
         self.keep_statistics = bool(options.get("keep_statistics", False))
         self.tasks = str(options.get("tasks", "both"))
         self.balance: Optional[GradNorm] = None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from hemocast_training import device
 from hemocast_training.__main__ import build_parser
 from hemocast_training.data import Cohort
 from hemocast_training.deployed import DeployedNetwork, FeatureCloud
@@ -203,6 +204,16 @@ def test_a_gpu_that_is_asked_for_and_absent_is_refused_not_replaced():
     with pytest.raises(ValueError, match="no CUDA device"):
         choose_device("cuda")
     assert choose_device("auto").type == "cpu"
+
+
+@pytest.mark.parametrize("flags, emulated", [("fpu avx2", True), ("fpu avx512f avx512_bf16", False), ("fpu amx_bf16", False)])
+def test_bfloat16_is_warned_of_where_the_cpu_would_have_to_emulate_it(tmp_path, monkeypatch, capsys, flags, emulated):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"model name : any\nflags : {flags}\n")
+    monkeypatch.setattr(device, "CPU_FLAGS", cpuinfo)
+    train = Cohort(write_toy_cohort(tmp_path / "train", 4, 1))
+    Trainer(train, train, tmp_path / "run", SMALL, {"batch": 2, "bf16": True, "device": "cpu"})
+    assert ("--bf16: this CPU has no instructions for it" in capsys.readouterr().err) == emulated
 
 
 def test_a_checkpoint_of_base_goes_on_and_names_no_device(tmp_path):
