@@ -22,6 +22,7 @@ COMMANDS = {
     "finetune": "hemocast_training.finetune",
     "export": "hemocast_training.export",
     "golden": "hemocast_training.golden",
+    "steadiness": "hemocast_training.steadiness",
 }
 
 

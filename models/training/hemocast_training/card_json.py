@@ -22,7 +22,7 @@ def checklists(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> Dict[str
 
 def write_card_json(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> None:
     """Writes card.json of the bundle."""
-    keys = ("aims", "inDistribution", "ceiling", "baselines", "shifted", "ablations", "networks", "conditional")
+    keys = ("aims", "inDistribution", "ceiling", "baselines", "shifted", "ablations", "networks", "conditional", "steadiness")
     card = {
         **{key: metadata[key] for key in ("name", "version", "created", "disclaimer", "description", "intended_use")},
         "files": metadata["files"],

@@ -63,6 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--ablations", help="JSON file: name -> figures of an ablation that was run")
     parser.add_argument("--conditional", help="JSON file written by `conditional`: the pictures that were tried")
+    parser.add_argument("--steadiness", help="JSON file written by `steadiness`: forecasts of single scans and of their changed copies")
     parser.add_argument("--aims", help="JSON file: key of an aim -> what it would take where it is not met, and what was tried")
     parser.add_argument("--keep", action="store_true", help="measure nothing: take --ablations up into what was measured")
     parser.add_argument("--limit", type=int, default=0, help="use only the first cases of every cohort (for a trial)")
@@ -74,18 +75,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluates and prints the main figures; ValueError where a cohort shares a head with the training."""
     bundle, resamples, date = Path(arguments.bundle), arguments.resamples, datetime.date.today().isoformat()
     metadata = read_metadata(bundle)
-    shifted = dict(named_folder(text) for text in arguments.shifted)
+    shifted = dict(named_folder(text, "--shifted low-dose=cohorts/low-dose") for text in arguments.shifted)
     ablations = {name: not_run(reason) for name, reason in NOT_RUN_ABLATIONS.items()}
     if arguments.ablations:
         ablations.update(json.loads(Path(arguments.ablations).read_text()))
     conditional = json.loads(Path(arguments.conditional).read_text()) if arguments.conditional else not_run("not run")
+    steadiness = json.loads(Path(arguments.steadiness).read_text()) if arguments.steadiness else not_run("not run")
+    if arguments.steadiness and steadiness["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
+        raise ValueError(f"{arguments.steadiness} was measured with another model.onnx: run `steadiness` again.")
     would_take = json.loads(Path(arguments.aims).read_text()) if arguments.aims else {}
     if arguments.keep:
         if not arguments.ablations:
             raise ValueError("--keep without --ablations would only forget those that were measured: name their file.")
-        evaluation = {**json.loads((bundle / EVALUATION_FILE).read_text()), "ablations": ablations}
+        evaluation = {"steadiness": steadiness, **json.loads((bundle / EVALUATION_FILE).read_text()), "ablations": ablations}
         if arguments.conditional:
             evaluation["conditional"] = conditional
+        if arguments.steadiness:
+            evaluation["steadiness"] = steadiness
         if evaluation["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} was measured with another model.onnx: evaluate without --keep.")
         if "hemocastGain" not in evaluation["inDistribution"]["overHeads"]:
@@ -135,6 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
         "ablations": ablations,
         "networks": other_networks(metadata["training"]),
         "conditional": conditional,
+        "steadiness": steadiness,
         "classification": found,
         "generation": generation(cohort, outcome, resamples),
         "ood_flagged_share": round(float((outcome["ood_score"] > metadata["ood"]["threshold"]).mean()), 4),
@@ -160,11 +167,11 @@ def write_report(bundle: Path, metadata: Dict[str, Any], evaluation: Dict[str, A
     return 0
 
 
-def named_folder(text: str) -> Tuple[str, str]:
+def named_folder(text: str, example: str) -> Tuple[str, str]:
     """(name, folder) of NAME=DIR; ValueError for anything else, before anything is measured."""
     name, _, folder = text.partition("=")
     if not (name and Path(folder).is_dir() and folder):
-        raise ValueError(f"--shifted {text}: write NAME=DIR, a folder, for example --shifted low-dose=cohorts/low-dose.")
+        raise ValueError(f"{text}: write NAME=DIR, a folder, for example {example}.")
     return name, folder
 
 

@@ -140,7 +140,7 @@ def bench_section(evaluation: Dict[str, Any]) -> str:
     text.append("Pictures (errors as a share of no change):\n")
     head = ["", "hot region MAE", "ring bias, HU", "volume error", "volume error, hematoma", "new hematoma", "SSIM"]
     text += [table(head, pictures), not_run_sentence("Baselines", baselines), not_run_sentence("Networks", evaluation["networks"])]
-    text.append(conditional_sentence(evaluation))
+    text += [conditional_sentence(evaluation), steadiness_sentence(evaluation)]
     text.append("![Decision curve](decision-curve.png)\n")
     return "\n".join(text)
 
@@ -167,6 +167,25 @@ def conditional_sentence(evaluation: Dict[str, Any]) -> str:
         f"on a CPU core, {seeds} seed{'' if seeds == 1 else 's'}, n = {tried['n']} test cases{of_other_simulator(tried, evaluation)}. True volumes: new "
         f"hematomas {cell(true['phNew'], 1)} mL, petechial {cell(true['hi'], 1)}, no hemorrhage {cell(true['notBled'], 1)}.\n\n"
         + table(["told", *(title for _, title, _ in CONDITIONAL_COLUMNS)], rows)
+    )
+
+
+def steadiness_sentence(evaluation: Dict[str, Any]) -> str:
+    """How far the forecasts of single scans move with changes that say nothing about the patient."""
+    measured = evaluation["steadiness"]
+    if not was_run(measured):
+        return "How steady forecasts of single scans are was not measured.\n"
+    rows = []
+    for name, forecasts in measured["series"].items():
+        by_probability = sorted(forecasts, key=lambda change: forecasts[change]["probability"])
+        ends = [f"{forecasts[change]['probability']:.2f} ({change})" for change in (by_probability[0], by_probability[-1])]
+        own = forecasts["as it is"]
+        rows.append([name, f"{own['probability']:.2f}", *ends, f"{own['ood_score']:.2f}"])
+    changes = [change for change in next(iter(measured["series"].values())) if change != "as it is"]
+    return (
+        f"**How steady a forecast is**: the same scan again, {', '.join(changes[:-1])} and {changes[-1]} (turned, smaller and larger in its "
+        "planes; quality assurance lets water be 5 HU off). A forecast that moves with these says little about the patient.\n\n"
+        + table(["scan", "as it is", "lowest", "highest", "out-of-distribution score"], rows)
     )
 
 

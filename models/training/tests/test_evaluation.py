@@ -133,6 +133,17 @@ def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network
     assert {**found, "ablations": evaluation["ablations"]} == evaluation
     assert "| generation only |" in (later / "docs" / "README.md").read_text()
 
+    forecasts = {"as it is": (0.1, 0.6), "4 HU higher": (0.8, 1.1), "mirrored": (0.05, 0.7)}
+    series = {"a head": {change: {"probability": p, "ood_score": ood} for change, (p, ood) in forecasts.items()}}
+    steadiness = {"bundle": found["bundle"], "series": series}
+    for measured, ended in ((steadiness, 0), ({**steadiness, "bundle": {"sha256": "of another network"}}, 1)):
+        write_json(later / "steadiness.json", measured)
+        assert main([*command, "--steadiness", str(later / "steadiness.json")]) == ended
+    assert "steadiness.json was measured with another model.onnx" in capsys.readouterr().err
+    found = json.loads((later / "evaluation.json").read_text())
+    assert found["steadiness"] == json.loads((later / "card.json").read_text())["figures"]["steadiness"] == steadiness
+    assert "| a head | 0.10 | 0.05 (mirrored) | 0.80 (4 HU higher) | 0.60 |" in (later / "docs" / "README.md").read_text()
+
     assert main(command[:4]) == 1
     assert "--ablations" in capsys.readouterr().err
     assert json.loads((later / "evaluation.json").read_text()) == found
@@ -149,7 +160,7 @@ def test_a_shift_that_is_neither_calibrated_nor_flagged_is_called_a_miss(evaluat
     assert not shifted["caught"]["miss"] and shifted["caught"]["oodFlaggedShare"]["value"] == 1
     card = (bundle / "docs" / "README.md").read_text()
     assert "**Missed: strange.**" in card
-    for words in ("ResNet-18-3D (not written; needs a GPU)", "base (needs a GPU;", "no hemorrhage) were not tried", "in new hematoma"):
+    for words in ("ResNet-18-3D (not written; needs a GPU)", "base (needs a GPU;", "no hemorrhage) were not tried", "in new hematoma", "scans are was not measured"):
         assert words in card
     for words in ("radiomics + gradient boosting", "decision-curve.png", "failures.png"):
         assert words in card
