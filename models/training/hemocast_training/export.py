@@ -9,6 +9,7 @@ A run of `finetune` needs no cohorts: its own cross-validation calibrates it, an
 
 import argparse
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Tuple
 
@@ -22,6 +23,7 @@ from .data import Cohort
 from .deployed import DeployedNetwork, FeatureCloud
 from .golden import write_golden
 from .network import Ensemble
+from .network.own_scale import brain_level
 from .onnx_model import check_parity, export_onnx, open_session, store_half
 from .site_export import export_site
 
@@ -42,6 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", required=True, help="bundle folder")
     parser.add_argument("--name", help="of the bundle; hemocast-tiny unless it is a site's, which needs its own")
     parser.add_argument("--note", default="", help="what a reader should know about this run, for the model card")
+    parser.add_argument("--own-scale", action="store_true", help="read scans on their brain's own scale (network/own_scale.py)")
     parser.add_argument("--version", required=True, help="semantic version of the bundle")
     parser.add_argument("--repository", default="../..", help="repository root, for the DICOM cases")
     parser.add_argument("--dicom", nargs="*", default=[], help="CT folders for golden cases, relative to the root")
@@ -73,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     for member, _ in runs:
         round_to_half(member)
+        if arguments.own_scale:
+            member.config = replace(member.config, reference_hu=usual_level(train))
     ensemble = Ensemble([member for member, _ in runs]).eval()
     _, seen = forecasts(ensemble, train)
     logits, unseen = forecasts(ensemble, validation)
@@ -98,6 +103,11 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{bundle}: {size / 1e6:.1f} MB, temperature {calibration.temperature:.3f}, bias {calibration.bias:.3f}, {calibration.figures}")
     print("largest difference between PyTorch and ONNX Runtime:", {k: f"{v:.2g}" for k, v in difference.items()})
     return 0
+
+
+def usual_level(cohort: Cohort) -> float:
+    """Mean over the cases of a cohort of the commonest HU of their brains, to a tenth."""
+    return round(float(torch.cat([brain_level(images) for images in cohort.images(2)]).mean()), 1)
 
 
 @torch.no_grad()
@@ -130,5 +140,5 @@ def describe_training(state: dict, network: torch.nn.Module) -> dict:
         "validation_auc": last["validation_auc"],
         "gradnorm_weights": last["gradnorm"],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "network": state["network_config"],
+        "network": network.config.to_json(),
     }

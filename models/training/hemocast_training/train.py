@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
@@ -171,9 +172,16 @@ class Trainer:
         """Takes the weights of a run or a bundle; ValueError where they belong to another network configuration, or have seen a
         hospital's pairs."""
         network, self.origin = load_start(folder, simulated_only=True)
-        if network.config != self.network_config:
+        if not self.takes_scale_of(network.config):
             raise ValueError(f"--start {folder} holds another network configuration than the options ask for.")
         self.model.load_state_dict(network.state_dict())
+
+    def takes_scale_of(self, config: NetworkConfig) -> bool:
+        """Whether `config` is this run's but for the level that scans are brought to, which a run has from its start."""
+        if replace(config, reference_hu=None) != replace(self.network_config, reference_hu=None):
+            return False
+        self.network_config = self.model.config = config
+        return True
 
     def train(self, budget: Budget) -> None:
         """Trains until the budget is spent, over all parts of the run together; ValueError where the cohorts share a head."""
@@ -331,11 +339,12 @@ class Trainer:
                 f"{self.out} holds the weights of a run and not what it could go on from (light.pt, or a run of `average` or `finetune`):"
                 " choose another --out; --start begins a new run with such weights."
             )
-        if NetworkConfig.from_json(state["network_config"]) != self.network_config:
+        if not self.takes_scale_of(NetworkConfig.from_json(state["network_config"])):
             raise ValueError(f"{self.out} holds a run of another network configuration: choose another --out.")
         self.refuse_other_options(state["options"])
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
+        self.average.model.config = self.network_config
         self.average.updates = state["progress"][0]
         self.optimizer.load_state_dict(state["optimizer"])
         if state["gradnorm"]:

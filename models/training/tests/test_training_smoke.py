@@ -10,9 +10,10 @@ import torch
 from hemocast_training.__main__ import main
 from hemocast_training.bundle import read_metadata
 from hemocast_training.calibrate import Calibration
-from hemocast_training.checkpoint import lighten, load_network
+from hemocast_training.checkpoint import lighten, load_network, load_start
 from hemocast_training.data import Cohort
 from hemocast_training.deployed import DeployedNetwork, FeatureCloud
+from hemocast_training.export import usual_level
 from hemocast_training.golden import weight_cases
 from hemocast_training.losses import auxiliary_loss, generation_loss
 from hemocast_training.network import NetworkConfig, TinyNetwork
@@ -136,10 +137,11 @@ def test_a_run_becomes_a_complete_bundle_that_evaluates_itself(trained_run, coho
     bundle = tmp_path / "bundle"
     paths = {name: str(cohorts / name) for name in ("train", "validation", "test")}
     common = ["--train", paths["train"], "--validation", paths["validation"], "--test", paths["test"]]
-    assert main(["export", "--run", str(trained_run), *common, "--out", str(bundle), "--version", "0.0.1"]) == 0
+    assert main(["export", "--run", str(trained_run), *common, "--own-scale", "--out", str(bundle), "--version", "0.0.1"]) == 0
     assert main(["evaluate", "--bundle", str(bundle), "--cohort", paths["test"], "--resamples", "20"]) == 0
 
     metadata = read_metadata(bundle)
+    assert metadata["training"]["network"]["reference_hu"] == load_start(bundle)[0].config.reference_hu == usual_level(Cohort(paths["train"]))
     assert metadata["calibration"]["temperature"] > 0 and len(metadata["calibration"]["interval"]["affine"]) == 100
     evaluation = json.loads((bundle / "evaluation.json").read_text())
     figures = evaluation["classification"]

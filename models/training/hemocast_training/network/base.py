@@ -28,6 +28,7 @@ from .classifier import ClassificationHead
 from .config import MAP_MATRIX, MAP_NAMES, MATRIX, PATCH, SLICES, NetworkConfig
 from .density import WINDOWS_HU, brain_hu, hyperdensity, roughness, space_to_depth, window
 from .generator import GatedWashoutHead
+from .own_scale import on_own_scale, with_level
 from .statistics import MapStatistics
 from .swin import Grid, InteractiveWindowBlock, Windows, WindowSelfAttentionBlock
 from .texture import TEXTURE_CHANNELS, TextureStem
@@ -160,7 +161,7 @@ class BaseNetwork(nn.Module):
         return self.shared.weight
 
     def forward(self, image: Tensor) -> NetworkOutput:
-        image = image.clamp(-1024.0, 3100.0)
+        image, offset, own_level = on_own_scale(image.clamp(-1024.0, 3100.0), self.config.reference_hu)
         seen = self.look(image)
         x, skips, sources = seen.tokens, [], []
         for stage, merge, prior in zip(self.encoder, self.merge, seen.priors):
@@ -186,11 +187,11 @@ class BaseNetwork(nn.Module):
         read = self.classifier(tokens, token_map, seen.priors[2], v, statistics, seen.tissue)
         return NetworkOutput(
             read.logit.float(),
-            self.generator(image, u),
+            self.generator(image, u) - offset,
             maps,
             map_logits.permute(0, 2, 1, 3, 4),
             read.attention,
-            shared.mean(1),
+            with_level(shared.mean(1), own_level),
             statistics,
             read.measures.float(),
             read.blood.float(),

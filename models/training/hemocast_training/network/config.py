@@ -1,7 +1,7 @@
 """Sizes and ablation flags of the network, in one value that travels with every checkpoint."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 SLICES = 24
 """Slices of the model grid (5 mm apart, inferior to superior)."""
@@ -32,6 +32,7 @@ class NetworkConfig:
     - `interactive`: one attention map for both decoders, or one of its own for each.
     - `density_bias`: attention keys are favoured by a soft prior of high density, or not.
     - `classification_statistics`: the classification head also reads statistics of the predicted maps.
+    `reference_hu` is the level of density that every brain is brought to before it is read (own_scale.py), None to read scans as they are.
     `decoder_widths` and `blocks` belong to `tiny`; `base` derives its decoders and its depth from `widths`.
     """
 
@@ -46,6 +47,7 @@ class NetworkConfig:
     density_bias: bool = True
     classification_statistics: bool = True
     name: str = "tiny"
+    reference_hu: Optional[float] = None
 
     def to_json(self) -> Dict[str, Any]:
         """Plain values for config.json and checkpoints."""

@@ -20,6 +20,7 @@ class Ensemble(nn.Module):
         if not members:
             raise ValueError("An ensemble needs at least one network.")
         self.members = nn.ModuleList(members)
+        self.config = members[0].config
 
     def forward(self, image: Tensor) -> NetworkOutput:
         outputs = [member(image) for member in self.members]

@@ -19,6 +19,7 @@ from .classifier import ClassificationHead
 from .config import MAP_MATRIX, MAP_NAMES, MATRIX, PATCH, SLICES, NetworkConfig
 from .density import WINDOWS_HU, brain_hu, hyperdensity, roughness, space_to_depth, window
 from .generator import GatedWashoutHead
+from .own_scale import on_own_scale, with_level
 from .statistics import MapStatistics
 from .texture import TEXTURE_CHANNELS, TextureStem
 
@@ -95,7 +96,7 @@ class TinyNetwork(nn.Module):
         return self.shared.weight
 
     def forward(self, image: Tensor) -> NetworkOutput:
-        image = image.clamp(-1024.0, 3100.0)
+        image, offset, own_level = on_own_scale(image.clamp(-1024.0, 3100.0), self.config.reference_hu)
         slices = image.reshape(-1, 1, MATRIX, MATRIX)
         prior, excess = hyperdensity(slices)
         prior_4, excess_4 = F.avg_pool2d(prior, 2), F.avg_pool2d(excess, 2)
@@ -143,10 +144,10 @@ class TinyNetwork(nn.Module):
             statistics,
             tissue.reshape(-1, SLICES, MAP_MATRIX, MAP_MATRIX),
         )
-        generated = self.generator(image, u)
+        generated = self.generator(image, u) - offset
         map_logits = map_logits.permute(0, 2, 1, 3, 4)
         return NetworkOutput(
-            read.logit.float(), generated, maps, map_logits, read.attention, shared.mean(1), statistics, read.measures.float(),
+            read.logit.float(), generated, maps, map_logits, read.attention, with_level(shared.mean(1), own_level), statistics, read.measures.float(),
             read.blood.float(),
         )
 
