@@ -184,7 +184,7 @@ def steadiness_sentence(evaluation: Dict[str, Any]) -> str:
     changes = [change for change in next(iter(measured["series"].values())) if change != "as it is"]
     return (
         f"**How steady a forecast is**: the same scan again, {', '.join(changes[:-1])} and {changes[-1]} (turned, smaller and larger in its "
-        "planes; quality assurance lets water be 5 HU off). A forecast that moves with these says little about the patient.\n\n"
+        "planes; AAPM TG-66 lets water be 5 HU off 0). A forecast that moves with these says little about the patient.\n\n"
         + table(["scan", "as it is", "lowest", "highest", "out-of-distribution score"], rows)
     )
 

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = {}
     for name, folder in folders.items():
         found[name] = forecasts(session, read_series(Path(folder)).volume)
-        print(f"{name}: flagged above {metadata['ood']['threshold']}, refused above {metadata['ood']['refuse_above']}")
+        print(f"{name}: flagged above {metadata['ood']['threshold']}, refused above {metadata['ood'].get('refuse_above', 'nothing')}")
         for change, figures in found[name].items():
             print(f"  {change:24} probability {figures['probability']:.3f}   out of distribution {figures['ood_score']:.2f}")
     if arguments.json:
@@ -59,7 +59,7 @@ def forecasts(session: Any, volume: PlaneVolume) -> Dict[str, Dict[str, float]]:
 
 
 def higher(volume: PlaneVolume, hu: float) -> PlaneVolume:
-    """All but air outside of the scan denser by `hu`: quality assurance lets water be 5 HU off."""
+    """All but air outside of the scan denser by `hu`: AAPM TG-66 lets water be 5 HU off 0."""
     return replace(volume, hu=np.where(volume.hu > AIR_HU, volume.hu + hu, volume.hu).astype(np.float32))
 
 
@@ -69,7 +69,7 @@ def larger(volume: PlaneVolume, factor: float) -> PlaneVolume:
 
 
 def turned(volume: PlaneVolume, degrees: float) -> PlaneVolume:
-    """The head turned in its planes."""
+    """The head turned in its planes, between pixels by linear interpolation, which takes some noise away as well."""
     from scipy import ndimage
 
     return replace(volume, hu=ndimage.rotate(volume.hu, degrees, axes=(1, 2), reshape=False, order=1, cval=AIR_HU))

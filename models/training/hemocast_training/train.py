@@ -177,7 +177,7 @@ class Trainer:
         self.model.load_state_dict(network.state_dict())
 
     def takes_scale_of(self, config: NetworkConfig) -> bool:
-        """Whether `config` is this run's but for the level that scans are brought to, which a run has from its start."""
+        """Takes over the level that scans are brought to from the network the run goes on from; False where that has other sizes."""
         if replace(config, reference_hu=None) != replace(self.network_config, reference_hu=None):
             return False
         self.network_config = self.model.config = config

@@ -1,7 +1,8 @@
 """The scan on its own scale: the brain's own level of density brought to the one that the network was taught with.
 
-Scanners differ by several HU (quality assurance lets water be 5 HU off 0) and healthy brain by far less, so the patient's own brain says
-what is dense in this scan, as the other side does for a reader. It is an offset: differences in HU keep their meaning.
+Scanners differ by several HU (AAPM TG-66 lets water be 5 HU off 0). The patient's own brain says what is dense in this scan, as the other
+side does for a reader. It is an offset: differences in HU keep their meaning. In the simulator only gain and offset of the scanner move a
+brain's level (SD 1.1 HU); how far healthy brains of patients lie apart was not measured.
 """
 
 from typing import Optional, Tuple, Union
