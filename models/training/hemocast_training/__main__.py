@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "hemocast_training.train",
     "average": "hemocast_training.average",
     "ablate": "hemocast_training.ablate",
+    "rivals": "hemocast_training.rivals",
     "conditional": "hemocast_training.conditional",
     "evaluate": "hemocast_training.evaluate",
     "prepare": "hemocast_training.prepare",

@@ -61,7 +61,7 @@ def write_metadata(
         "description": (
             "Dual-task network (probability of hemorrhage and generated follow-up CT): shared encoder with "
             "density-aware self-attention, interactive attention between the decoders; "
-            f"{training['parameters']:,} parameters."
+            f"{training['parameters']:,} parameters.{scale_in_words(training['network'])}"
         ),
         "intended_use": INTENDED_USE,
         "training_data": training_data
@@ -112,6 +112,12 @@ def write_metadata(
     }
     write_json(bundle / METADATA_FILE, metadata)
     return metadata
+
+
+def scale_in_words(network: Dict[str, Any]) -> str:
+    """Of a network that reads scans on their brain's own scale (network/own_scale.py), what that is; nothing of another."""
+    level = network.get("reference_hu")
+    return "" if level is None else f" Before it reads a scan, an offset brings the commonest HU of its brain to {level}."
 
 
 def output(shape: list, unit: str, limits: Any) -> Dict[str, Any]:

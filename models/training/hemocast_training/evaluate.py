@@ -63,6 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--ablations", help="JSON file: name -> figures of an ablation that was run")
     parser.add_argument("--conditional", help="JSON file written by `conditional`: the pictures that were tried")
+    parser.add_argument("--rivals", help="JSON file written by `rivals`: networks of the literature")
     parser.add_argument("--steadiness", help="JSON file written by `steadiness`: forecasts of single scans and of their changed copies")
     parser.add_argument("--aims", help="JSON file: key of an aim -> what it would take where it is not met, and what was tried")
     parser.add_argument("--keep", action="store_true", help="measure nothing: take --ablations up into what was measured")
@@ -83,6 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
     steadiness = json.loads(Path(arguments.steadiness).read_text()) if arguments.steadiness else not_run("not run")
     if arguments.steadiness and steadiness["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
         raise ValueError(f"{arguments.steadiness} was measured with another model.onnx: run `steadiness` again.")
+    rivals = json.loads(Path(arguments.rivals).read_text()) if arguments.rivals else {"baselines": {}}
+    if arguments.rivals and rivals["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
+        raise ValueError(f"{arguments.rivals} holds them against another model.onnx: run `rivals` again.")
     would_take = json.loads(Path(arguments.aims).read_text()) if arguments.aims else {}
     if arguments.keep:
         if not arguments.ablations:
@@ -97,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         if "hemocastGain" not in evaluation["inDistribution"]["overHeads"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} lacks figures that aims are judged by: evaluate without --keep.")
         evaluation["inDistribution"]["trainingSeeds"] = training_seeds(metadata)
+        evaluation["baselines"].update(rivals["baselines"])
         return write_report(bundle, metadata, evaluation, would_take)
     if not arguments.cohort:
         raise ValueError("--cohort is needed: name a cohort folder of heads that were never trained on.")
@@ -119,6 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         baselines[name].update(learned)
     if not fitted:
         baselines.update({name: not_run("no training cohort was given") for name in (*FITTED, *FITTED_ON_TRUTH)})
+    baselines.update(rivals["baselines"])
     evaluation = {
         "disclaimer": DISCLAIMER,
         "date": date,

@@ -15,10 +15,11 @@ from typing import Tuple
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
-from .bundle import MODEL_FILE, read_metadata, write_license, write_metadata
+from .bundle import METADATA_FILE, MODEL_FILE, read_metadata, write_license, write_metadata
 from .calibrate import calibrate
-from .checkpoint import load_network, refuse_trained_heads, round_to_half, save_weights
+from .checkpoint import load_network, load_start, refuse_trained_heads, round_to_half, save_weights
 from .data import Cohort
 from .deployed import DeployedNetwork, FeatureCloud
 from .golden import write_golden
@@ -35,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("export", help="calibrate a run and write its bundle", description=__doc__)
     parser.add_argument(
         "--run", dest="run_folders", action="append", required=True,
-        help="run folder written by `train` or `finetune`; several runs of `train` become an ensemble",
+        help="run folder written by `train` or `finetune`, or a bundle whose weights are calibrated anew; several of `train` become an ensemble",
     )
     parser.add_argument("--train", help="cohort folder, for the out-of-distribution score")
     parser.add_argument("--train-limit", type=int, default=1000, help="training cases used for it")
@@ -54,7 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the bundle and prints what was measured on the way; ValueError where --validation or --test has heads of the training."""
     torch.set_num_threads(1)
-    runs = [load_network(Path(folder)) for folder in arguments.run_folders]
+    runs = [load_trained(Path(folder)) for folder in arguments.run_folders]
     network, state = runs[0]
     if "site" in state:
         if not arguments.name or arguments.name.startswith("hemocast-"):
@@ -79,8 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.own_scale:
             member.config = replace(member.config, reference_hu=usual_level(train))
     ensemble = Ensemble([member for member, _ in runs]).eval()
-    _, seen = forecasts(ensemble, train)
-    logits, unseen = forecasts(ensemble, validation)
+    _, seen = forecasts(ensemble, train, "reading --train")
+    logits, unseen = forecasts(ensemble, validation, "reading --validation")
     cloud = FeatureCloud(seen)
     calibration = calibrate(validation.values("label"), logits, validation.values("head"))
     deployed = DeployedNetwork(ensemble, calibration.temperature, cloud, calibration.bias).eval()
@@ -92,9 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
     difference = check_parity(deployed, session, cases)
     threshold = float(np.quantile(cloud.scores(unseen), OOD_QUANTILE))
     training = {
-        **describe_training(state, ensemble),
+        **describe_network(state, ensemble),
         "note": arguments.note,
-        "members": [describe_training(state, member) for member, state in runs],
+        "members": [describe_network(state, member) for member, state in runs],
     }
     write_metadata(bundle, arguments.name or "hemocast-tiny", arguments.version, calibration, round(threshold, 4), training)
     write_license(bundle)
@@ -111,9 +112,12 @@ def usual_level(cohort: Cohort) -> float:
 
 
 @torch.no_grad()
-def forecasts(network: torch.nn.Module, cohort: Cohort) -> Tuple[np.ndarray, np.ndarray]:
+def forecasts(network: torch.nn.Module, cohort: Cohort, what: str) -> Tuple[np.ndarray, np.ndarray]:
     """Uncalibrated logits [cases] and pooled features [cases, d] of a cohort, float64."""
-    outputs = [(output.logit, output.pooled) for output in map(network, cohort.images(2))]
+    outputs = []
+    for images in tqdm(cohort.images(2), desc=what, unit="two cases", total=(len(cohort) + 1) // 2, mininterval=5):
+        output = network(images)
+        outputs.append((output.logit, output.pooled))
     logits, pooled = (torch.cat(parts).double().numpy() for parts in zip(*outputs))
     return logits, pooled
 
@@ -125,8 +129,22 @@ def copy_curves(run_folder: Path, bundle: Path) -> None:
         shutil.copyfile(run_folder / "curves.png", bundle / "docs" / "curves.png")
 
 
-def describe_training(state: dict, network: torch.nn.Module) -> dict:
-    """What the metadata says about the run: cases, heads, time, seed, ablation flags, parameters."""
+def load_trained(folder: Path) -> Tuple[torch.nn.Module, dict]:
+    """(network, what is said of its training, or the checkpoint of a run of `finetune`) of a run folder or a bundle.
+
+    ValueError where a bundle has no trainable weights, is an ensemble, or has learned from a hospital's pairs.
+    """
+    if not (folder / METADATA_FILE).exists():
+        network, state = load_network(folder)
+        return network, state if "site" in state else describe_training(state)
+    members = read_metadata(folder)["training"].get("members", [])
+    if len(members) != 1:
+        raise ValueError(f"{folder} is an ensemble or has learned from a hospital's pairs: name the run folders it was exported from.")
+    return load_start(folder)[0], members[0]
+
+
+def describe_training(state: dict) -> dict:
+    """What the metadata says about the run of a checkpoint: cases, heads, time, seed, ablation flags."""
     last = state["history"][-1]
     return {
         "cases": last["pairs_available"],
@@ -139,6 +157,9 @@ def describe_training(state: dict, network: torch.nn.Module) -> dict:
         "average_of": state.get("average_of"),
         "validation_auc": last["validation_auc"],
         "gradnorm_weights": last["gradnorm"],
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "network": network.config.to_json(),
     }
+
+
+def describe_network(training: dict, network: torch.nn.Module) -> dict:
+    """What the metadata says about a network: its training, parameters and configuration."""
+    return {**training, "parameters": sum(parameter.numel() for parameter in network.parameters()), "network": network.config.to_json()}

@@ -109,7 +109,7 @@ def test_every_rival_stands_beside_it_or_says_why_it_was_not_run(evaluation):
     assert baselines["no_change"]["lesionMaeRatio"]["value"] == 1
     assert baselines["no_change"]["hemocastGain"]["lesionMaeHu"]["high"] < 0
     assert baselines["no_blood_anywhere"]["volumeErrorRatio"]["value"] == baselines["cap_at_40"]["volumeErrorRatio"]["value"]
-    assert baselines["pix2pix"] == {"status": "not run", "reason": "not written; needs a GPU"}
+    assert baselines["pix2pix"] == {"status": "not run", "reason": "no file of `rivals` was given"}
     assert evaluation["ablations"]["no_gradnorm"]["n"] == 24
     assert evaluation["ablations"]["no_self_attention"]["status"] == "not run"
 
@@ -144,6 +144,17 @@ def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network
     assert found["steadiness"] == json.loads((later / "card.json").read_text())["figures"]["steadiness"] == steadiness
     assert "| a head | 0.10 | 0.05 (mirrored) | 0.80 (4 HU higher) | 0.60 |" in (later / "docs" / "README.md").read_text()
 
+    interval = {"value": 0.7, "low": 0.6, "high": 0.8}
+    block = {"n": 24, "trainingPairs": 2400, "trainedOn": {"n": 1200}, "parameters": 33e6, "auc": interval, "hemocastGain": {"auc": interval}}
+    rivals = {"bundle": found["bundle"], "baselines": {"resnet18_3d": block}}
+    for measured, ended in ((rivals, 0), ({**rivals, "bundle": {"sha256": "of another network"}}, 1)):
+        write_json(later / "rivals.json", measured)
+        assert main([*command, "--rivals", str(later / "rivals.json")]) == ended
+    assert "rivals.json holds them against another model.onnx" in capsys.readouterr().err
+    found = json.loads((later / "evaluation.json").read_text())
+    assert found["baselines"]["resnet18_3d"] == block
+    assert "| ResNet-18-3D | 33.0 M | 0.700 (0.600 to 0.800) |" in (later / "docs" / "README.md").read_text()
+
     assert main(command[:4]) == 1
     assert "--ablations" in capsys.readouterr().err
     assert json.loads((later / "evaluation.json").read_text()) == found
@@ -160,7 +171,7 @@ def test_a_shift_that_is_neither_calibrated_nor_flagged_is_called_a_miss(evaluat
     assert not shifted["caught"]["miss"] and shifted["caught"]["oodFlaggedShare"]["value"] == 1
     card = (bundle / "docs" / "README.md").read_text()
     assert "**Missed: strange.**" in card
-    for words in ("ResNet-18-3D (not written; needs a GPU)", "base (needs a GPU;", "no hemorrhage) were not tried", "in new hematoma", "scans are was not measured"):
+    for words in ("ResNet-18-3D (no file of `rivals` was given", "base (trained twice", "no hemorrhage) were not tried", "in new hematoma", "scans are was not measured"):
         assert words in card
     for words in ("radiomics + gradient boosting", "decision-curve.png", "failures.png"):
         assert words in card
@@ -177,7 +188,7 @@ def test_the_card_says_which_aims_are_missed_and_what_they_would_take(evaluation
     aims = {aim["key"]: aim for aim in evaluation["aims"]}
     assert aims["gapAuc"]["verdict"] == "met" and "wouldTake" not in aims["gapAuc"]
     assert aims["ece"]["verdict"] == "missed" and aims["ece"]["wouldTake"] == "More heads."
-    assert (aims["shifted"]["figure"]["value"], aims["shifted"]["low"], aims["shifted"]["verdict"]) == (1, 2, "missed")
+    assert (aims["shifted"]["figure"], aims["shifted"]["low"], aims["shifted"]["verdict"]) == ({"value": 1, "low": 1, "high": 1}, 2, "missed")
     card = (bundle / "docs" / "README.md").read_text()
     assert "| calibration error* | at most 0.03 | 0." in card and "- **calibration error**: More heads." in card
     assert json.loads((bundle / "card.json").read_text())["figures"]["aims"] == evaluation["aims"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hemocast_training.__main__ import main
-from hemocast_training.bundle import read_metadata
+from hemocast_training.bundle import METADATA_FILE, read_metadata
 from hemocast_training.calibrate import Calibration
 from hemocast_training.checkpoint import lighten, load_network, load_start
 from hemocast_training.data import Cohort
@@ -132,16 +132,48 @@ def test_a_run_of_another_network_is_not_continued(trained_run, cohorts):
         Trainer(cohort, cohort, trained_run, NetworkConfig(interactive=False), {})
 
 
-def test_a_run_becomes_a_complete_bundle_that_evaluates_itself(trained_run, cohorts, tmp_path):
+def export(run, cohorts, bundle, *options) -> int:
     need_onnxruntime()
-    bundle = tmp_path / "bundle"
-    paths = {name: str(cohorts / name) for name in ("train", "validation", "test")}
-    common = ["--train", paths["train"], "--validation", paths["validation"], "--test", paths["test"]]
-    assert main(["export", "--run", str(trained_run), *common, "--own-scale", "--out", str(bundle), "--version", "0.0.1"]) == 0
-    assert main(["evaluate", "--bundle", str(bundle), "--cohort", paths["test"], "--resamples", "20"]) == 0
+    common = [text for name in ("train", "validation", "test") for text in (f"--{name}", str(cohorts / name))]
+    return main(["export", "--run", str(run), *common, "--out", str(bundle), *options])
+
+
+@pytest.fixture(scope="module")
+def exported(trained_run, cohorts, tmp_path_factory):
+    """The bundle of that run."""
+    bundle = tmp_path_factory.mktemp("exported") / "bundle"
+    assert export(trained_run, cohorts, bundle, "--version", "0.0.1", "--note", "A toy.") == 0
+    return bundle
+
+
+def test_a_bundle_may_be_exported_anew_from_its_own_weights_and_then_reads_scans_on_their_own_scale(exported, cohorts, tmp_path):
+    again = tmp_path / "again"
+    assert export(exported, cohorts, again, "--version", "0.0.2", "--own-scale") == 0
+    old, new = (load_start(bundle)[0] for bundle in (exported, again))
+    assert all(torch.equal(tensor, old.state_dict()[name]) for name, tensor in new.state_dict().items())
+    assert old.config.reference_hu is None and new.config.reference_hu == usual_level(Cohort(cohorts / "train"))
+    before, after = (read_metadata(bundle) for bundle in (exported, again))
+    assert after["training"]["network"].pop("reference_hu") == new.config.reference_hu and str(new.config.reference_hu) in after["description"]
+    for training in (before["training"], after["training"]):
+        training["network"].pop("reference_hu", None)
+        del training["members"], training["note"]
+    assert before["training"] == after["training"] and "brings the commonest HU" not in before["description"]
+
+
+def test_of_an_ensemble_the_runs_are_exported_not_the_one_member_whose_weights_its_bundle_keeps(exported, cohorts, tmp_path, capsys):
+    bundle = shutil.copytree(exported, tmp_path / "ensemble")
+    metadata = json.loads((bundle / METADATA_FILE).read_text())
+    metadata["training"]["members"] *= 2
+    (bundle / METADATA_FILE).write_text(json.dumps(metadata))
+    assert export(bundle, cohorts, tmp_path / "again", "--version", "0.0.2") == 1
+    assert "name the run folders" in capsys.readouterr().err and not (tmp_path / "again").exists()
+
+
+def test_a_run_becomes_a_complete_bundle_that_evaluates_itself(exported, cohorts, tmp_path):
+    bundle = shutil.copytree(exported, tmp_path / "bundle")
+    assert main(["evaluate", "--bundle", str(bundle), "--cohort", str(cohorts / "test"), "--resamples", "20"]) == 0
 
     metadata = read_metadata(bundle)
-    assert metadata["training"]["network"]["reference_hu"] == load_start(bundle)[0].config.reference_hu == usual_level(Cohort(paths["train"]))
     assert metadata["calibration"]["temperature"] > 0 and len(metadata["calibration"]["interval"]["affine"]) == 100
     evaluation = json.loads((bundle / "evaluation.json").read_text())
     figures = evaluation["classification"]
@@ -205,6 +237,6 @@ def test_metadata_needs_a_model_file(tmp_path):
     from hemocast_training.bundle import write_metadata
 
     calibration = Calibration(1.0, 0.0, [[1.0, 0.0]], 0.5, {}, "none")
-    training = {"parameters": 1, "cases": 1, "heads": [1], "minutes": 1, "pairs_seen": 1, "seed": 0, "device": "core"}
+    training = {"parameters": 1, "cases": 1, "heads": [1], "minutes": 1, "pairs_seen": 1, "seed": 0, "device": "core", "network": {}}
     with pytest.raises(FileNotFoundError):
         write_metadata(tmp_path, "x", "0.0.1", calibration, 1.0, training)
