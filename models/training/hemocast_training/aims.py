@@ -47,6 +47,7 @@ AIMS = (
 )
 CALIBRATED = f"shifted cohorts whose calibration error is at most {ECE_BAR} or of which {FLAGGED_ENOUGH:.0%} are flagged"
 RUNS = "independent trainings in the bundle"
+# Of a count of cohorts: its own end, then those of the calibration error and of the flagged share.
 ENDS = (("value", "value", "value"), ("low", "high", "low"), ("high", "low", "high"))
 DIGITS = {aim.key: aim.digits for aim in AIMS}
 
@@ -78,16 +79,16 @@ def independent_runs(training: Dict[str, Any]) -> int:
     return 1 if any(member.get("start") for member in members) else len(members)
 
 
-def holds(block: Dict[str, Any], worse: str, better: str) -> bool:
-    """Whether a shifted cohort is calibrated or flagged; of the error `worse` counts, of the flagged share `better`: ends or value."""
-    return block["ece"][worse] <= ECE_BAR or block["oodFlaggedShare"][better] >= FLAGGED_ENOUGH
+def holds(block: Dict[str, Any], of_error: str, of_flagged: str) -> bool:
+    """Whether a shifted cohort is calibrated or flagged, by the value or an end of the interval of its error and of its flagged share."""
+    return block["ece"][of_error] <= ECE_BAR or block["oodFlaggedShare"][of_flagged] >= FLAGGED_ENOUGH
 
 
 def judged_aims(evaluation: Dict[str, Any], training: Dict[str, Any], would_take: Dict[str, str]) -> List[Dict[str, Any]]:
     """One record an aim: key, name, figure, low and high (its limits), verdict; and wouldTake where it is not met and `would_take` (key ->
     sentence) has one."""
     judged = [block for block in evaluation["shifted"].values() if not block["calibratedOn"]]
-    counted = {end: sum(holds(block, worse, better) for block in judged) for end, worse, better in ENDS if judged}
+    counted = {end: sum(holds(block, of_error, of_flagged) for block in judged) for end, of_error, of_flagged in ENDS if judged}
     runs = independent_runs(training)
     records = [
         *({"key": aim.key, "name": aim.name, "figure": found(evaluation, aim.path), "low": aim.low, "high": aim.high} for aim in AIMS),

@@ -21,8 +21,8 @@ LICENSE_TEXT = Path("/usr/share/common-licenses/Apache-2.0")
 HU_RANGE = (-1024, 3100)
 REFUSED_AT = 3.0
 """A scan this many times as far out as the threshold of the flag is refused: what is no brain (noise, air, water, a belly) lies
-beyond it; below lie the one real head at hand and simulated heads of the six shifted cohorts (60 to 300 of each looked at), but for a
-tenth of those whose HU are off by 6. A flag alone would leave those a number."""
+beyond it; below lie the one real head at hand and simulated heads of shifted cohorts (60 to 300 of each looked at). With 0.5.0, which read
+scans as they are, a tenth of those whose HU are off by 6 lay beyond, with 0.6.0 none. A flag alone would leave those a number."""
 
 INTENDED_USE = (
     "Research on the prediction of intracranial hemorrhage within 72 h after stroke thrombectomy from the first "

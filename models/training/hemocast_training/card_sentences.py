@@ -3,7 +3,7 @@
 from typing import Any, Dict, List, Optional, Tuple
 
 from .card_attributes import listed, missing, start_of, text
-from .model_card_bench import BASELINES, was_run
+from .model_card_bench import BASELINES, OURS_AS_LONG, was_run
 
 Item = Tuple[str, str, Any]
 """Number, short title, answer: a text, or what `missing` gives."""
@@ -74,7 +74,13 @@ def preparation(metadata: Dict[str, Any]) -> str:
     """The model grid."""
     image = metadata["network_data_format"]["inputs"]["image"]
     voxels, spacing = (" x ".join(f"{value:g}" for value in values) for values in (image["shape"][1:], image["spacing_mm"]))
-    return f"Resampled to {voxels} voxels of {spacing} mm; HU windows inside the graph; the same for every case."
+    return f"Resampled to {voxels} voxels of {spacing} mm, the same for every case. {windows(metadata)} inside the graph."
+
+
+def windows(metadata: Dict[str, Any]) -> str:
+    """How the graph reads HU."""
+    offset = metadata["training"].get("network", {}).get("reference_hu") is not None
+    return "An offset by the commonest HU of the brain, then fixed HU windows" if offset else "Fixed HU windows"
 
 
 def training_cases(training: Dict[str, Any]) -> str:
@@ -100,6 +106,8 @@ def partitions(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
         used.append("the ablations")
     if was_run(evaluation.get("conditional", {})):
         used.append("the trial of conditional pictures")
+    if was_run(evaluation["baselines"].get(OURS_AS_LONG, {"status": "not run"})):
+        used.append("the networks of the literature")
     return (
         f"By head anatomy: {len(metadata['training']['heads'])} heads train, others validate, heads "
         f"{listed(evaluation['cohort']['heads'])} test; the test heads are used by {listed(used)}: no weight was trained, nothing "
@@ -117,7 +125,7 @@ def class_balance(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
 
 def measures(evaluation: Dict[str, Any]) -> str:
     """What was measured, and against what."""
-    rivals = sum(was_run(block) for block in evaluation["baselines"].values())
+    rivals = sum(was_run(block) for name, block in evaluation["baselines"].items() if name != OURS_AS_LONG)
     return (
         "AUC, accuracy, Brier score, calibration error and slope, net benefit; of the pictures the error in the hot region, ring bias, "
         f"volume error and SSIM; ROC, calibration and decision curves; beside the best possible forecast and {rivals} baselines."
@@ -188,7 +196,8 @@ def updating(metadata: Dict[str, Any]) -> Any:
 
 def best_rival(evaluation: Dict[str, Any]) -> Optional[str]:
     """The fitted baseline with the highest AUC; None where none was run."""
-    fitted = {name: block for name, block in evaluation["baselines"].items() if "auc" in block.get("hemocastGain", {})}
+    baselines = {name: block for name, block in evaluation["baselines"].items() if name != OURS_AS_LONG}
+    fitted = {name: block for name, block in baselines.items() if "auc" in block.get("hemocastGain", {})}
     return max(fitted, key=lambda name: fitted[name]["auc"]["value"]) if fitted else None
 
 

@@ -32,6 +32,7 @@ from .card_sentences import (
     specification,
     training_cases,
     updating,
+    windows,
 )
 from .model_card_bench import heads_sentence
 
@@ -92,7 +93,7 @@ def tripod_analysis(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> Tup
     calibration, cohort = metadata["calibration"], evaluation["cohort"]
     return (
         ("12a", "Use of the data", partitions(metadata, evaluation)),
-        ("12b", "Handling of predictors", "Fixed HU windows and a soft hyperdensity prior, both inside the graph."),
+        ("12b", "Handling of predictors", f"{windows(metadata)}, and a soft hyperdensity prior, inside the graph."),
         (
             "12c",
             "Type of model and how it was built",

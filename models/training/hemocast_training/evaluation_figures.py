@@ -34,9 +34,9 @@ FLAGGED_ENOUGH = 0.5
 
 PICTURES = ("no_change", "no_change_denoised", "cap_at_40", "cap_at_40_denoised")
 FORECAST_FIGURES = {"auc": auc, "accuracy": accuracy, "brier": brier, "ece": calibration_error}
-NOT_RUN_BASELINES = {name: "no file of `rivals` was given" for name in ("resnet18_3d", "unet_regression", "pix2pix", "tiny_as_long")}
+NOT_RUN_BASELINES = {name: "not trained (`rivals`)" for name in ("resnet18_3d", "unet_regression", "pix2pix", "tiny_as_long")}
 NOT_RUN_NETWORKS = {
-    "base": "trained twice on a GPU (validation AUC 0.932 and 0.950) and its weights were lost; another training needs a GPU",
+    "base": "it was trained on a GPU twice, with a validation AUC of 0.932 and, of other cases, 0.950, but its weights are lost",
     "ensemble": "needs three independent trainings of this length",
 }
 NOT_RUN_ABLATIONS = {

@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     threshold = float(np.quantile(cloud.scores(unseen), OOD_QUANTILE))
     training = {
         **describe_network(state, ensemble),
-        "note": arguments.note,
+        "note": arguments.note or kept_note(Path(arguments.run_folders[0])),
         "members": [describe_network(state, member) for member, state in runs],
     }
     write_metadata(bundle, arguments.name or "hemocast-tiny", arguments.version, calibration, round(threshold, 4), training)
@@ -123,10 +123,12 @@ def forecasts(network: torch.nn.Module, cohort: Cohort, what: str) -> Tuple[np.n
 
 
 def copy_curves(run_folder: Path, bundle: Path) -> None:
-    """The run's curves.png, where it has one, into the bundle's docs."""
-    if (run_folder / "curves.png").exists():
-        (bundle / "docs").mkdir(exist_ok=True)
-        shutil.copyfile(run_folder / "curves.png", bundle / "docs" / "curves.png")
+    """The curves.png of a run, or of a bundle, where it has one, into the bundle's docs."""
+    found = next((path for path in (run_folder / "curves.png", run_folder / "docs" / "curves.png") if path.exists()), None)
+    copy = bundle / "docs" / "curves.png"
+    if found is not None and found.resolve() != copy.resolve():
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(found, copy)
 
 
 def load_trained(folder: Path) -> Tuple[torch.nn.Module, dict]:
@@ -141,6 +143,11 @@ def load_trained(folder: Path) -> Tuple[torch.nn.Module, dict]:
     if len(members) != 1:
         raise ValueError(f"{folder} is an ensemble or has learned from a hospital's pairs: name the run folders it was exported from.")
     return load_start(folder)[0], members[0]
+
+
+def kept_note(folder: Path) -> str:
+    """The --note of a bundle that is exported anew; none of a run."""
+    return read_metadata(folder)["training"].get("note", "") if (folder / METADATA_FILE).exists() else ""
 
 
 def describe_training(state: dict) -> dict:

@@ -1,17 +1,20 @@
-"""Networks of the literature beside ours, trained as long on the same pairs: `python3 -m hemocast_training rivals`.
+"""Networks of the literature beside ours, at equal training: `python3 -m hemocast_training rivals`.
 
 resnet18_3d forecasts (3-D ResNet-18, Hara et al. 2018, arXiv 1711.09577). unet_regression paints (2-D U-Net over three neighbouring slices,
-Ronneberger et al. 2015, with our generation loss), pix2pix as well (the same U-Net against a patch discriminator, Isola et al. 2017,
-arXiv 1611.07004). tiny_as_long is our `tiny` by the `train` command, with as many pairs. The layers of the rivals are MONAI's.
+Ronneberger et al. 2015 as in Falk et al. 2019, with our generation loss), pix2pix as well (the same U-Net against a patch discriminator,
+Isola et al. 2017, arXiv 1611.07004). Their layers are MONAI's. tiny_as_long is our `tiny` by the `train` command.
 
-All see --pairs pairs of --train, repeats included, with the same augmentation, and learn from the same targets; forecasts are calibrated on
---validation. A rival that was trained in --out is not trained again. The result is the file that `evaluate --rivals` takes.
+Each sees --pairs pairs of --train, repeats included, in batches of one size and with the same augmentation; the target is the simulator's
+probability, the follow-up or both. `tiny` learns from the simulator's maps as well. No rate was tuned. Forecasts are calibrated on
+--validation. What was trained in --out is not trained again, and what was measured there of the same cases is kept in the file, which
+`evaluate --rivals` takes.
 """
 
 import argparse
 import datetime
+import json
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
@@ -41,6 +44,8 @@ MIDDLE_HU, UNIT_HU = 40.0, 40.0
 """Networks read (HU - 40) / 40, clipped to tissue."""
 
 AS_LONG = "tiny_as_long"
+"""Our own network, at the rivals' training: what they are compared with."""
+
 L1_TO_ADVERSARIAL = 100.0
 """Isola et al. 2017, section 3.1."""
 
@@ -55,13 +60,13 @@ class Rates(NamedTuple):
 
 
 RATES = {"resnet18_3d": Rates(3e-4, 0.9), "unet_regression": Rates(1e-3, 0.9), "pix2pix": Rates(2e-4, 0.5)}
-RIVALS = (*RATES, AS_LONG)
+RIVALS = tuple(RATES)
 
 
 class Found(NamedTuple):
-    """A rival on a cohort: logits [n] where it forecasts, errors (`case_errors`) of every case where it paints."""
+    """A network on the test cases: calibrated probability [n] where it forecasts, errors (`case_errors`) of every case where it paints."""
 
-    logits: Optional[np.ndarray]
+    probability: Optional[np.ndarray]
     errors: Optional[List[Dict[str, float]]]
 
 
@@ -75,7 +80,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--bundle", required=True, help="bundle that the rivals are held against")
     parser.add_argument("--out", required=True, help=f"folder of the networks and of {FILE}")
     parser.add_argument("--pairs", type=int, required=True, help="pairs that each network sees")
-    parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS), help="which ones")
+    parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS), help="which ones, beside our own")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--width", type=int, default=32, help="channels of the U-Net at full resolution")
@@ -86,29 +91,53 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Trains what is missing, measures everything beside the bundle and writes rivals.json; 0 on success."""
+    """Trains what is missing, measures it beside the bundle and writes rivals.json; 0 on success."""
     torch.set_num_threads(1)
     out, bundle = Path(arguments.out), Path(arguments.bundle)
-    train = Cohort(arguments.train).require(arguments.batch)
-    for name in arguments.rivals:
-        train_rival(name, train, arguments)
-    validation, test = Cohort(arguments.validation, limit=arguments.limit).require(20), Cohort(arguments.test, limit=arguments.limit).require(20)
-    trained = {int(head) for head in train.values("head")}
-    refuse_trained_heads(trained, validation, "--validation")
-    refuse_trained_heads(trained, test, "--test")
     date, metadata = datetime.date.today().isoformat(), read_metadata(bundle)
-    learned = {"trainedOn": measured_on(train, date), "trainingSeeds": [arguments.seed], "trainingPairs": arguments.pairs}
+    train = Cohort(arguments.train).require(arguments.batch)
+    validation, test = (Cohort(folder, limit=arguments.limit).require(20) for folder in (arguments.validation, arguments.test))
+    learned = {
+        "trainedOn": measured_on(train, date),
+        "trainingSeeds": [arguments.seed],
+        "trainingPairs": arguments.pairs,
+    }
+    refuse_heads({*train.values("head").tolist(), *metadata["training"].get("heads", [])}, validation, test)
+    names = (AS_LONG, *arguments.rivals)
+    for name in names:
+        train_rival(name, train, arguments)
     del train
+    networks = {name: load_rival(name, arguments, validation, test) for name in names}
     ours = predict(bundle, test, pictures=[])
-    blocks = {}
-    for name in arguments.rivals:
-        network = load_rival(name, arguments)
-        learned["parameters"] = sum(parameter.numel() for parameter in network.parameters())
-        blocks[name] = {**measured_on(test, date), **learned, **figures_of(network, ours, validation, test, arguments.resamples)}
+    shipped = Found(ours["probability"], ours["errors"])
+    as_long = found_on(networks[AS_LONG], validation, test)
     described = {**{key: metadata[key] for key in ("name", "version")}, "sha256": metadata["files"][MODEL_FILE]["sha256"]}
-    write_json(out / FILE, {"disclaimer": DISCLAIMER, "bundle": described, "baselines": blocks})
+    blocks = measured_before(out / FILE, described, measured_on(test, date))
+    for name, network in networks.items():
+        found = as_long if name == AS_LONG else found_on(network, validation, test)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        block = {**measured_on(test, date), **learned, "parameters": parameters, **figures_of(found, test, arguments.resamples)}
+        for key, peer in (("hemocastGain", shipped), ("asLongGain", as_long)):
+            if found is not peer:
+                block[key] = gain_over(found, peer, test.values("label"), arguments.resamples)
+        blocks[name] = block
+        write_json(out / FILE, {"disclaimer": DISCLAIMER, "bundle": described, "baselines": blocks})
     print(f"{out / FILE}: {', '.join(blocks)}. {DISCLAIMER}")
     return 0
+
+
+def refuse_heads(trained: Iterable[int], validation: Cohort, test: Cohort) -> None:
+    """ValueError where a head was trained on, or calibrated on and is to be measured."""
+    refuse_trained_heads(trained, validation, "--validation")
+    refuse_trained_heads({*trained, *validation.values("head").tolist()}, test, "--test")
+
+
+def measured_before(path: Path, bundle: Dict[str, Any], stamp: Dict[str, Any]) -> Dict[str, Any]:
+    """The blocks of an earlier file that were measured beside the same bundle on the same cases."""
+    kept = json.loads(path.read_text()) if path.exists() else {"bundle": None}
+    if kept["bundle"] != bundle:
+        return {}
+    return {name: block for name, block in kept["baselines"].items() if all(block[key] == stamp[key] for key in ("n", "seeds"))}
 
 
 def scaled(image: Tensor) -> Tensor:
@@ -148,29 +177,30 @@ class Painter(nn.Module):
 
 
 def build(name: str, width: int) -> nn.Module:
-    """The untrained rival; ImportError with the install command where MONAI is absent."""
+    """The untrained rival; ValueError with the install command where MONAI is absent."""
     try:
         return Forecaster() if name == "resnet18_3d" else Painter(width)
     except ImportError as error:
         raise ValueError("the rivals are built with MONAI, which is not installed: pip install monai==1.4.0") from error
 
 
-def weights_of(name: str, arguments: argparse.Namespace) -> Path:
-    """Where a trained rival lies."""
-    return Path(arguments.out) / f"{name}-{arguments.seed}.pt"
-
-
 def train_rival(name: str, train: Cohort, arguments: argparse.Namespace) -> None:
-    """Trains and saves one rival; a finished one is left as it is. ValueError where that has seen another number of pairs."""
+    """Trains and saves one network; a finished one is left as it is. ValueError where that was trained otherwise."""
     if name == AS_LONG:
-        chosen = argparse.Namespace(**{**vars(arguments), "network": "tiny"})
-        return train_variant(chosen, FULL, arguments.seed, Path(arguments.out) / f"{AS_LONG}-{arguments.seed}")
-    path = weights_of(name, arguments)
+        return train_variant(argparse.Namespace(**vars(arguments), network="tiny"), FULL, arguments.seed, folder_of(arguments))
+    path = Path(arguments.out) / f"{name}-{arguments.seed}.pt"
+    trained = {
+        **{key: getattr(arguments, key) for key in ("pairs", "batch", "width", "bf16")},
+        "cases": [int(value) for value in (len(train), train.values("seed").min(), train.values("seed").max())],
+        "heads": sorted(set(train.values("head").tolist())),
+    }
     if path.exists():
-        seen = torch.load(path, map_location="cpu")["pairs"]
-        if seen != arguments.pairs:
-            raise ValueError(f"{path} has seen {seen} pairs, not {arguments.pairs}: repeat its --pairs, or choose another --out.")
+        before = torch.load(path, map_location="cpu")["trained"]
+        other = [f"{key} {before[key]}, not {value}" for key, value in trained.items() if before[key] != value]
+        if other:
+            raise ValueError(f"{path} was trained with {'; '.join(other)}: repeat what it was trained with, or choose another --out.")
         return None
+    path.parent.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(arguments.seed)
     device = choose_device(arguments.device)
     rival = Training(build(name, arguments.width).to(device), name, device, arguments.bf16)
@@ -185,9 +215,15 @@ def train_rival(name: str, train: Cohort, arguments: argparse.Namespace) -> None
                 seen += arguments.batch
                 progress.update(arguments.batch)
                 progress.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"pairs": arguments.pairs, "width": arguments.width, "weights": rival.average.model.state_dict()}, path)
+    partial = path.with_suffix(".partial")
+    torch.save({"trained": trained, "weights": rival.average.model.state_dict()}, partial)
+    partial.replace(path)
     return None
+
+
+def folder_of(arguments: argparse.Namespace) -> Path:
+    """The run folder of our own network."""
+    return Path(arguments.out) / f"{AS_LONG}-{arguments.seed}"
 
 
 class Training:
@@ -227,7 +263,7 @@ class Training:
             return generation_loss(generated, batch)
         inside = batch.inside
         first, drawn, true = (scaled(x) * inside for x in (batch.image, generated, batch.follow_up))
-        wrong = (drawn - true).abs().sum() / (inside.sum() + 1)
+        wrong = ((drawn - true).abs() * batch.weight[:, None, None, None]).sum() / (inside.sum() + 1)
         real, fake = self.looks(first, true), self.looks(first, drawn.detach())
         take_step(self.against, 0.5 * (judged(real, 1.0) + judged(fake, 0.0)))
         return L1_TO_ADVERSARIAL * wrong + judged(self.looks(first, drawn), 1.0)
@@ -251,19 +287,31 @@ def take_step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def load_rival(name: str, arguments: argparse.Namespace) -> nn.Module:
-    """The trained rival on the CPU, in eval mode."""
+def load_rival(name: str, arguments: argparse.Namespace, validation: Cohort, test: Cohort) -> nn.Module:
+    """The trained network on the CPU, in eval mode; ValueError where it learned from heads of the other cohorts."""
     if name == AS_LONG:
-        return load_network(Path(arguments.out) / f"{AS_LONG}-{arguments.seed}")[0]
-    state = torch.load(weights_of(name, arguments), map_location="cpu")
-    network = build(name, state["width"])
+        network, state = load_network(folder_of(arguments))
+        refuse_heads(state["heads"], validation, test)
+        return network
+    state = torch.load(Path(arguments.out) / f"{name}-{arguments.seed}.pt", map_location="cpu")
+    network = build(name, state["trained"]["width"])
     network.load_state_dict(state["weights"])
     return network.eval()
 
 
+def found_on(network: nn.Module, validation: Cohort, test: Cohort) -> Found:
+    """The network on every test case, its forecasts calibrated on the validation cases."""
+    logits, errors = outputs_on(network, test, paints=True)
+    if not logits:
+        return Found(None, errors)
+    seen, _ = outputs_on(network, validation, paints=False)
+    calibration = calibrate(validation.values("label"), np.array(seen), validation.values("head"))
+    return Found(expit(np.array(logits) / calibration.temperature + calibration.bias), errors or None)
+
+
 @torch.no_grad()
-def found_on(network: nn.Module, cohort: Cohort, paints: bool = True) -> Found:
-    """The rival on every case of a cohort; without `paints` only its forecasts."""
+def outputs_on(network: nn.Module, cohort: Cohort, paints: bool) -> Tuple[List[float], List[Dict[str, float]]]:
+    """(logits, errors) of every case, as far as the network has them; without `paints` no errors."""
     logits: List[float] = []
     errors: List[Dict[str, float]] = []
     for index in tqdm(range(len(cohort)), desc="measuring", unit="case", mininterval=5):
@@ -276,22 +324,20 @@ def found_on(network: nn.Module, cohort: Cohort, paints: bool = True) -> Found:
             generated = keep_outside_tissue(image, output.generated if both else output)[0].numpy()
             truth = cohort.follow_up[index].astype(np.float32)
             errors.append(case_errors(image[0].numpy(), generated, truth, cohort.mask(index)))
-    return Found(np.array(logits) if logits else None, errors or None)
+    return logits, errors
 
 
-def figures_of(network: nn.Module, ours: Dict[str, Any], validation: Cohort, test: Cohort, resamples: int) -> Dict[str, Any]:
-    """The figures of a rival with `hemocastGain`, paired with those of the bundle (`ours`, of `predict`)."""
-    found, labels = found_on(network, test), test.values("label")
-    block: Dict[str, Any] = {"hemocastGain": {}}
-    if found.logits is not None:
-        seen = found_on(network, validation, paints=False).logits
-        calibration = calibrate(validation.values("label"), seen, validation.values("head"))
-        probability = expit(found.logits / calibration.temperature + calibration.bias)
-        block.update(forecast_figures(labels, probability, resamples))
-        block["hemocastGain"].update(gain(labels, ours["probability"], probability, resamples))
-    if found.errors is not None:
-        named = [{f"rival.{key.split('.')[1]}": value for key, value in case.items() if key.startswith("hemocast.")} for case in found.errors]
-        errors = [{**case, **more} for case, more in zip(ours["errors"], named)]
-        block.update(picture_figures(errors, hemorrhages(test), "rival", resamples))
-        block["hemocastGain"].update(picture_gain(errors, "rival", resamples))
-    return block
+def figures_of(found: Found, test: Cohort, resamples: int) -> Dict[str, Any]:
+    """The figures of a network on the test cases, of what it does."""
+    forecasts = {} if found.probability is None else forecast_figures(test.values("label"), found.probability, resamples)
+    pictures = {} if found.errors is None else picture_figures(found.errors, hemorrhages(test), "hemocast", resamples)
+    return {**forecasts, **pictures}
+
+
+def gain_over(found: Found, peer: Found, labels: np.ndarray, resamples: int) -> Dict[str, Any]:
+    """peer - network, paired, of what the network does."""
+    forecasts = {} if found.probability is None else gain(labels, peer.probability, found.probability, resamples)
+    if found.errors is None:
+        return forecasts
+    drawn = [{key.replace("hemocast.", "rival."): value for key, value in case.items() if key.startswith("hemocast.")} for case in found.errors]
+    return {**forecasts, **picture_gain([{**case, **more} for case, more in zip(peer.errors, drawn)], "rival", resamples)}

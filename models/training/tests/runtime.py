@@ -16,6 +16,12 @@ def need_onnxruntime() -> None:
         _refuse("onnxruntime is missing: pip install -r models/training/requirements-test.txt into models/training/.venv")
 
 
+def need_monai() -> None:
+    """Skips the calling test where MONAI is missing; fails it when CI=true."""
+    if not importlib.util.find_spec("monai"):
+        _refuse("MONAI is missing: pip install -r models/training/requirements-test.txt into models/training/.venv")
+
+
 def need_simpleitk() -> None:
     """Skips the calling test where SimpleITK is missing; fails it when CI=true."""
     if not importlib.util.find_spec("SimpleITK"):

@@ -109,7 +109,7 @@ def test_every_rival_stands_beside_it_or_says_why_it_was_not_run(evaluation):
     assert baselines["no_change"]["lesionMaeRatio"]["value"] == 1
     assert baselines["no_change"]["hemocastGain"]["lesionMaeHu"]["high"] < 0
     assert baselines["no_blood_anywhere"]["volumeErrorRatio"]["value"] == baselines["cap_at_40"]["volumeErrorRatio"]["value"]
-    assert baselines["pix2pix"] == {"status": "not run", "reason": "no file of `rivals` was given"}
+    assert baselines["pix2pix"] == {"status": "not run", "reason": "not trained (`rivals`)"}
     assert evaluation["ablations"]["no_gradnorm"]["n"] == 24
     assert evaluation["ablations"]["no_self_attention"]["status"] == "not run"
 
@@ -145,7 +145,7 @@ def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network
     assert "| a head | 0.10 | 0.05 (mirrored) | 0.80 (4 HU higher) | 0.60 |" in (later / "docs" / "README.md").read_text()
 
     interval = {"value": 0.7, "low": 0.6, "high": 0.8}
-    block = {"n": 24, "trainingPairs": 2400, "trainedOn": {"n": 1200}, "parameters": 33e6, "auc": interval, "hemocastGain": {"auc": interval}}
+    block = {"n": 24, "trainingPairs": 2400, "trainedOn": {"n": 1200}, "parameters": 33e6, "auc": interval, "hemocastGain": {"auc": interval}, "asLongGain": {"auc": {"value": 0.05, "low": -0.01, "high": 0.1}}}
     rivals = {"bundle": found["bundle"], "baselines": {"resnet18_3d": block}}
     for measured, ended in ((rivals, 0), ({**rivals, "bundle": {"sha256": "of another network"}}, 1)):
         write_json(later / "rivals.json", measured)
@@ -153,7 +153,7 @@ def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network
     assert "rivals.json holds them against another model.onnx" in capsys.readouterr().err
     found = json.loads((later / "evaluation.json").read_text())
     assert found["baselines"]["resnet18_3d"] == block
-    assert "| ResNet-18-3D | 33.0 M | 0.700 (0.600 to 0.800) |" in (later / "docs" / "README.md").read_text()
+    assert "| ResNet-18-3D | 33.0 M | 0.700 (0.600 to 0.800) | 0.050 (-0.010 to 0.100) | 0.700" in (later / "docs" / "README.md").read_text()
 
     assert main(command[:4]) == 1
     assert "--ablations" in capsys.readouterr().err
@@ -171,7 +171,7 @@ def test_a_shift_that_is_neither_calibrated_nor_flagged_is_called_a_miss(evaluat
     assert not shifted["caught"]["miss"] and shifted["caught"]["oodFlaggedShare"]["value"] == 1
     card = (bundle / "docs" / "README.md").read_text()
     assert "**Missed: strange.**" in card
-    for words in ("ResNet-18-3D (no file of `rivals` was given", "base (trained twice", "no hemorrhage) were not tried", "in new hematoma", "scans are was not measured"):
+    for words in ("ResNet-18-3D (not trained (`rivals`)", "base (it was trained on a GPU twice", "no hemorrhage) were not tried", "in new hematoma", "scans are was not measured"):
         assert words in card
     for words in ("radiomics + gradient boosting", "decision-curve.png", "failures.png"):
         assert words in card
