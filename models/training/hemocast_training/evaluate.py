@@ -21,6 +21,7 @@ from .checkpoint import refuse_trained_heads
 from .data import GROUPS, Cohort
 from .evaluation_figures import (
     NOT_RUN_ABLATIONS,
+    NOT_RUN_BASELINES,
     SEED,
     baseline_blocks,
     by_head,
@@ -35,6 +36,7 @@ from .evaluation_figures import (
 from .generation_figures import case_errors, summarize_cases
 from .metrics import accuracy, auc, bootstrap
 from .model_card import write_model_card
+from .model_card_bench import was_run
 from .network.generator import TISSUE_HU
 from .onnx_model import infer, open_session
 from .panel import choose_gallery_rows, choose_panel_rows, choose_shifted_case, panel_row
@@ -101,7 +103,9 @@ def run(arguments: argparse.Namespace) -> int:
         if "hemocastGain" not in evaluation["inDistribution"]["overHeads"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} lacks figures that aims are judged by: evaluate without --keep.")
         evaluation["inDistribution"]["trainingSeeds"] = training_seeds(metadata)
-        evaluation["baselines"].update(rivals["baselines"])
+        evaluation["networks"] = other_networks(metadata["training"])
+        never = {name: not_run(reason) for name, reason in NOT_RUN_BASELINES.items() if not was_run(evaluation["baselines"].get(name, not_run("")))}
+        evaluation["baselines"].update({**never, **rivals["baselines"]})
         return write_report(bundle, metadata, evaluation, would_take)
     if not arguments.cohort:
         raise ValueError("--cohort is needed: name a cohort folder of heads that were never trained on.")
