@@ -5,7 +5,7 @@ An aim is met when the whole interval lies inside its limits, met in the figure 
 
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from .evaluation_figures import ECE_BAR, FLAGGED_ENOUGH
+from .evaluation_figures import ECE_BAR, FLAGGED_ENOUGH, calibrated_or_flagged
 from .model_card_bench import cell, table
 
 MET, FIGURE_ONLY, MISSED, NOT_MEASURED = "met", "met in the figure only", "missed", "not measured"
@@ -79,16 +79,11 @@ def independent_runs(training: Dict[str, Any]) -> int:
     return 1 if any(member.get("start") for member in members) else len(members)
 
 
-def holds(block: Dict[str, Any], of_error: str, of_flagged: str) -> bool:
-    """Whether a shifted cohort is calibrated or flagged, by the value or an end of the interval of its error and of its flagged share."""
-    return block["ece"][of_error] <= ECE_BAR or block["oodFlaggedShare"][of_flagged] >= FLAGGED_ENOUGH
-
-
 def judged_aims(evaluation: Dict[str, Any], training: Dict[str, Any], would_take: Dict[str, str]) -> List[Dict[str, Any]]:
     """One record an aim: key, name, figure, low and high (its limits), verdict; and wouldTake where it is not met and `would_take` (key ->
     sentence) has one."""
     judged = [block for block in evaluation["shifted"].values() if not block["calibratedOn"]]
-    counted = {end: sum(holds(block, of_error, of_flagged) for block in judged) for end, of_error, of_flagged in ENDS if judged}
+    counted = {end: sum(calibrated_or_flagged(block, *ends) for block in judged) for end, *ends in ENDS if judged}
     runs = independent_runs(training)
     records = [
         *({"key": aim.key, "name": aim.name, "figure": found(evaluation, aim.path), "low": aim.low, "high": aim.high} for aim in AIMS),

@@ -106,7 +106,7 @@ def partitions(metadata: Dict[str, Any], evaluation: Dict[str, Any]) -> str:
         used.append("the ablations")
     if was_run(evaluation.get("conditional", {})):
         used.append("the trial of conditional pictures")
-    if was_run(evaluation["baselines"].get(OURS_AS_LONG, {"status": "not run"})):
+    if was_run(evaluation["baselines"][OURS_AS_LONG]):
         used.append("the networks of the literature")
     return (
         f"By head anatomy: {len(metadata['training']['heads'])} heads train, others validate, heads "

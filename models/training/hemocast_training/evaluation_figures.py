@@ -317,7 +317,7 @@ def shifted_block(
     the shift to its prevalence, which the service makes."""
     labels, bayes = cohort.values("label"), cohort.values("bayes")
     figures = forecast_figures(labels, outcome["probability"], resamples)
-    flagged = (outcome["ood_score"] > metadata["ood"]["threshold"]).astype(float)
+    caught = mean_figure((outcome["ood_score"] > metadata["ood"]["threshold"]).astype(float), resamples)
     shifted = {}
     if all_comers:
         moved = shift_prevalence(outcome["probability"], metadata["calibration"]["prevalence"], ALL_COMERS_PREVALENCE)
@@ -329,6 +329,11 @@ def shifted_block(
         **network_block(cohort, outcome, figures, resamples),
         "perHead": by_head(cohort, outcome["probability"], resamples),
         "ceilingAuc": bootstrapped(lambda i: auc(labels[i], bayes[i]), len(labels), resamples),
-        "oodFlaggedShare": mean_figure(flagged, resamples),
-        "miss": bool(figures["ece"]["value"] > ECE_BAR and flagged.mean() < FLAGGED_ENOUGH),
+        "oodFlaggedShare": caught,
+        "miss": not calibrated_or_flagged({"ece": figures["ece"], "oodFlaggedShare": caught}),
     }
+
+
+def calibrated_or_flagged(block: Dict[str, Any], of_error: str = "value", of_flagged: str = "value") -> bool:
+    """Whether a shifted cohort is calibrated or flagged, by the value or an end of the interval of its error and of its flagged share."""
+    return block["ece"][of_error] <= ECE_BAR or block["oodFlaggedShare"][of_flagged] >= FLAGGED_ENOUGH

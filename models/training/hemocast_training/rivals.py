@@ -187,7 +187,8 @@ def build(name: str, width: int) -> nn.Module:
 def train_rival(name: str, train: Cohort, arguments: argparse.Namespace) -> None:
     """Trains and saves one network; a finished one is left as it is. ValueError where that was trained otherwise."""
     if name == AS_LONG:
-        return train_variant(argparse.Namespace(**vars(arguments), network="tiny"), FULL, arguments.seed, folder_of(arguments))
+        train_variant(argparse.Namespace(**vars(arguments), network="tiny"), FULL, arguments.seed, folder_of(arguments))
+        return
     path = Path(arguments.out) / f"{name}-{arguments.seed}.pt"
     trained = {
         **{key: getattr(arguments, key) for key in ("pairs", "batch", "width", "bf16")},
@@ -199,7 +200,7 @@ def train_rival(name: str, train: Cohort, arguments: argparse.Namespace) -> None
         other = [f"{key} {before[key]}, not {value}" for key, value in trained.items() if before[key] != value]
         if other:
             raise ValueError(f"{path} was trained with {'; '.join(other)}: repeat what it was trained with, or choose another --out.")
-        return None
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(arguments.seed)
     device = choose_device(arguments.device)
@@ -218,7 +219,6 @@ def train_rival(name: str, train: Cohort, arguments: argparse.Namespace) -> None
     partial = path.with_suffix(".partial")
     torch.save({"trained": trained, "weights": rival.average.model.state_dict()}, partial)
     partial.replace(path)
-    return None
 
 
 def folder_of(arguments: argparse.Namespace) -> Path:

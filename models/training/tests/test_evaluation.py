@@ -145,7 +145,8 @@ def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network
     assert "| a head | 0.10 | 0.05 (mirrored) | 0.80 (4 HU higher) | 0.60 |" in (later / "docs" / "README.md").read_text()
 
     interval = {"value": 0.7, "low": 0.6, "high": 0.8}
-    block = {"n": 24, "trainingPairs": 2400, "trainedOn": {"n": 1200}, "parameters": 33e6, "auc": interval, "hemocastGain": {"auc": interval}, "asLongGain": {"auc": {"value": 0.05, "low": -0.01, "high": 0.1}}}
+    as_long = {"asLongGain": {"auc": {"value": 0.05, "low": -0.01, "high": 0.1}}}
+    block = {"n": 24, "trainingPairs": 2400, "trainedOn": {"n": 1200}, "parameters": 33e6, "auc": interval, "hemocastGain": {"auc": interval}, **as_long}
     rivals = {"bundle": found["bundle"], "baselines": {"resnet18_3d": block}}
     for measured, ended in ((rivals, 0), ({**rivals, "bundle": {"sha256": "of another network"}}, 1)):
         write_json(later / "rivals.json", measured)
