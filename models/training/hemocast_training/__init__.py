@@ -3,6 +3,6 @@
 Research use only, trained on simulated data, not a medical device.
 """
 
-__version__ = "0.4.1"
+__version__ = "0.4.2"
 
 DISCLAIMER = "Research use only, trained on simulated data, not a medical device."

@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
             evaluation["steadiness"] = steadiness
         if evaluation["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} was measured with another model.onnx: evaluate without --keep.")
-        if "hemocastGain" not in evaluation["inDistribution"]["overHeads"]:
+        if "ece" not in evaluation["inDistribution"]["overHeads"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} lacks figures that aims are judged by: evaluate without --keep.")
         evaluation["inDistribution"]["trainingSeeds"] = training_seeds(metadata)
         evaluation["networks"] = other_networks(metadata["training"])

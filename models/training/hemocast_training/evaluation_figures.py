@@ -25,6 +25,7 @@ from .metrics import (
     specificity,
 )
 from .regions import SMALLEST_ML
+from .simulate.shifts import SHIFTS
 
 SEED = 2026
 NET_BENEFIT_AT = 0.3
@@ -66,10 +67,12 @@ def bootstrapped(
     return bootstrap(figure, count, SEED, resamples, biased=biased, heads=heads)
 
 
-def forecast_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int) -> Dict[str, Figure]:
+def forecast_figures(labels: np.ndarray, forecast: np.ndarray, resamples: int, heads: Heads = None) -> Dict[str, Figure]:
     """AUC, accuracy, Brier score and expected calibration error of probabilities, each {value, low, high}."""
     return {
-        name: bootstrapped(lambda i, figure=figure: figure(labels[i], forecast[i]), len(labels), resamples, biased=name == "ece")
+        name: bootstrapped(
+            lambda i, figure=figure: figure(labels[i], forecast[i]), len(labels), resamples, biased=name == "ece", heads=heads
+        )
         for name, figure in FORECAST_FIGURES.items()
     }
 
@@ -176,20 +179,26 @@ def over_heads(cohort: Cohort, outcome: Dict[str, Any], rivals: Dict[str, np.nda
     """The figures that a release is judged by, with intervals over resampled heads, and cases of each: crude where heads are few, but
     wider than intervals over cases by what heads differ. `rivals`: name -> probabilities [cases] of the fitted baselines."""
     labels, truth, ours, heads = cohort.values("label"), cohort.values("bayes"), outcome["probability"], cohort.values("head")
-    errors, count = outcome["errors"], len(labels)
+    errors = outcome["errors"]
     region, unchanged = column(errors, "no_change.mae_hot_8mm"), column(errors, "no_change.volume_error")
-    volume, everyone = column(errors, "hemocast.volume_error"), np.ones(count, bool)
+    volume, everyone = column(errors, "hemocast.volume_error"), np.ones(len(labels), bool)
+    ceiling = {name: figure for name, figure in forecast_figures(labels, truth, resamples, heads).items() if name in ("auc", "accuracy")}
     return {
         "heads": len(np.unique(heads)),
-        "auc": bootstrapped(lambda i: auc(labels[i], ours[i]), count, resamples, heads=heads),
-        "accuracy": bootstrapped(lambda i: accuracy(labels[i], ours[i]), count, resamples, heads=heads),
+        **forecast_figures(labels, ours, resamples, heads),
+        "ceiling": ceiling,
         "gapToCeiling": gain(labels, truth, ours, resamples, heads),
-        "hemocastGain": {name: gain(labels, ours, rival, resamples, heads) for name, rival in rivals.items()},
+        "hemocastGain": {
+            **{name: gain(labels, ours, rival, resamples, heads) for name, rival in rivals.items()},
+            **{name: picture_gain(errors, name, resamples, heads) for name in PICTURES},
+            "no_blood_anywhere": {"volumeErrorMl": mean_figure(volume - column(errors, "true_ml"), resamples, heads)},
+        },
         "lesionMaeRatio": ratio(column(errors, "hemocast.mae_hot_8mm"), region, np.isfinite(region), resamples, heads),
         "ringBiasHu": mean_figure(column(errors, "hemocast.ring_bias"), resamples, heads),
         "volumeErrorRatio": ratio(volume, unchanged, everyone, resamples, heads),
         "phVolumeErrorRatio": ratio(volume, unchanged, hemorrhages(cohort)["ph"], resamples, heads),
-        "ssimGain": mean_figure(column(errors, "hemocast.ssim") - column(errors, "no_change.ssim"), resamples, heads),
+        "ssim": mean_figure(column(errors, "hemocast.ssim"), resamples, heads),
+        "ssimNoChange": mean_figure(column(errors, "no_change.ssim"), resamples, heads),
     }
 
 
@@ -223,11 +232,11 @@ def picture_figures(
     }
 
 
-def picture_gain(errors: List[Dict[str, float]], method: str, resamples: int) -> Dict[str, Any]:
+def picture_gain(errors: List[Dict[str, float]], method: str, resamples: int, heads: Heads = None) -> Dict[str, Any]:
     """hemocast - method, paired: lesion MAE (HU) and volume error (mL), below 0 is better; SSIM, above 0 is better."""
     names = {"lesionMaeHu": "mae_hot_8mm", "volumeErrorMl": "volume_error", "ssim": "ssim"}
     return {
-        key: mean_figure(column(errors, f"hemocast.{name}") - column(errors, f"{method}.{name}"), resamples)
+        key: mean_figure(column(errors, f"hemocast.{name}") - column(errors, f"{method}.{name}"), resamples, heads)
         for key, name in names.items()
     }
 
@@ -313,15 +322,17 @@ def shifted_block(
     cohort: Cohort, outcome: Dict[str, Any], metadata: Dict[str, Any], all_comers: bool, date: str, resamples: int
 ) -> Dict[str, Any]:
     """The network on a shifted cohort; `miss`: neither calibrated (ECE <= 0.08) nor flagged (half of the cases); `calibratedOn`: these
-    heads served calibration, threshold and choice. `all_comers`: of that case mix; then `eceShifted` is the calibration error after
-    the shift to its prevalence, which the service makes."""
+    heads served calibration, threshold and choice; `departs`: in what, by the cohort's own record. `all_comers`: of that case mix; then
+    `eceShifted` is the calibration error after the shift to its prevalence, which the service makes."""
     labels, bayes = cohort.values("label"), cohort.values("bayes")
     figures = forecast_figures(labels, outcome["probability"], resamples)
     caught = mean_figure((outcome["ood_score"] > metadata["ood"]["threshold"]).astype(float), resamples)
-    shifted = {}
+    shift = cohort.record().get("shift", "none")
+    shifted = {} if shift == "none" else {"departs": SHIFTS[shift].told}
     if all_comers:
+        shifted["departs"] = f"The case mix of all comers, of whom about {ALL_COMERS_PREVALENCE:.0%} bleed."
         moved = shift_prevalence(outcome["probability"], metadata["calibration"]["prevalence"], ALL_COMERS_PREVALENCE)
-        shifted = {"eceShifted": forecast_figures(labels, moved, resamples)["ece"]}
+        shifted["eceShifted"] = forecast_figures(labels, moved, resamples)["ece"]
     return {
         **measured_on(cohort, date),
         "calibratedOn": bool(set(cohort.values("head").tolist()) & set(HEADS["validation"])),

@@ -262,7 +262,8 @@ def shifted_section(evaluation: Dict[str, Any]) -> str:
     ]
     if any(block["calibratedOn"] for block in shifted.values()):
         notes.append("\\* Calibrated and chosen on these heads: ECE and flagged share are not out of sample.\n")
-    return "\n".join(["## Shifted cohorts\n", table(head, rows), verdict, "", *notes, *others])
+    departures = [f"- **{name}**: {block['departs']}" for name, block in shifted.items() if "departs" in block]
+    return "\n".join(["## Shifted cohorts\n", table(head, rows), *departures, "", verdict, "", *notes, *others])
 
 
 def shifted_pictures(docs: Path) -> List[str]:

@@ -13,14 +13,16 @@ from hemocast_training.acceptance import describe, seeds_by_head
 from hemocast_training.acceptance_cases import NOISE_EVERY, as_table, measure_case, native_noise
 from hemocast_training.acceptance_targets import check_cohort, information
 from hemocast_training.anatomy import CHANNELS, load_head
+from hemocast_training.head_grid import GRID_SPACING_MM
 from hemocast_training.simulate import pair as pair_module
 from hemocast_training.simulate.cohort import Recipe, case_head, case_seed, simulate_cohort
-from hemocast_training.simulate.geometry import HeadInScanner, Planes, displace, draw_pose
+from hemocast_training.simulate.geometry import HeadInScanner, Planes, displace, draw_pose, rotation
 from hemocast_training.simulate.lesions import Tissue
 from hemocast_training.simulate.pair import GridScan, SimulatedCase, simulate_pair
 from hemocast_training.simulate.patient import BLOOD, NONE, STAIN, draw_patient
 from hemocast_training.simulate.scanner import draw_protocol
 from hemocast_training.simulate.severity import B, severity
+from hemocast_training.simulate.shifts import SHIFTS
 
 from runtime import need_test_data
 
@@ -77,6 +79,28 @@ def test_the_outcome_is_decided_before_the_follow_up_exists(head):
     case = SimulatedCase(head, 41)
     with pytest.raises(ValueError, match="decide the outcome"):
         case.follow_up(GridScan(case, draw_protocol(41)).view)
+
+
+def test_what_registration_leaves_moves_the_follow_up_and_nothing_else(head):
+    plain, _ = simulate_pair(head, 41)
+    shifted, case = simulate_pair(head, 41, shift=SHIFTS["misregistered"])
+    same = {name for name in MAPS if np.array_equal(plain[name], shifted[name])}
+    assert same == set(MAPS) - {"follow_up", "blood_follow_up", "infarct"} and repr(plain["outcome"]) == repr(shifted["outcome"])
+    now, later = case.scanner, HeadInScanner(head, case.pose, 41, later=True)
+    points = 80.0 * torch.rand((3, 1, 1, 50), generator=torch.Generator().manual_seed(1)) - 40.0
+    moved = torch.einsum("ij,jdhw->idhw", rotation(*case.pose.residual_turn), points) + torch.tensor(case.pose.residual_mm).view(3, 1, 1, 1)
+    assert 0.3 < float((moved - points).norm(dim=0).max()) < 5.0
+    assert torch.allclose(later.tissue_points(moved), now.tissue_points(points), atol=1e-3)
+
+
+def test_a_follow_up_moved_by_one_voxel_is_the_plain_one_a_voxel_on(head):
+    pose = draw_pose(41, draw_patient(41, head.number).age)
+    later = {}
+    for name, mm in (("plain", 0.0), ("moved", GRID_SPACING_MM[2])):
+        case = SimulatedCase(head, 41, pose=dataclasses.replace(pose, residual_mm=(0.0, 0.0, mm)))
+        later[name] = pair_module.model_grid_pair(case, draw_protocol(41, padded=False, holder=None))["follow_up"]
+    far = np.abs(later["moved"] - later["plain"])[:, 8:-8, 8:-8].mean()
+    assert np.abs(later["moved"][:, :, 1:] - later["plain"][:, :, :-1])[:, 8:-8, 8:-8].mean() < 0.1 * far
 
 
 def test_eighty_patients_of_one_head_miss_no_target_by_three_standard_errors(head, record_property):

@@ -95,6 +95,7 @@ def test_a_shift_changes_what_it_says_and_leaves_the_rest_of_the_person_alone(na
         "metal-motion": {"metal_hu", "motion_mm"},
         "held-out-physics": {"grain_mm", "half_life"},
         "confluent-patches": {"confluent"},
+        "misregistered": {"residual_turn", "residual_mm"},
         "wide-anatomy": {"scale", "warp_mm"},
     }[name]
 

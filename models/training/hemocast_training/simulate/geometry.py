@@ -28,7 +28,9 @@ class Pose:
 
     pitch, roll, yaw in radians (pitch > 0: chin up against the plane, the effect of gantry tilt included);
     scale: size along (z, y, x); mirrored: left and right swapped; warp_mm: RMS of the smooth deformation;
-    ventricle_scale: relative change of ventricle size; closed_sulci: 0 keeps the widest sulci, 0.5 the narrowest.
+    ventricle_scale: relative change of ventricle size; closed_sulci: 0 keeps the widest sulci, 0.5 the narrowest;
+    residual_turn, residual_mm: (pitch, roll, yaw) in radians and (z, y, x) by which the follow-up still lies turned and moved against
+    the initial scan once the two are registered.
     """
 
     pitch: float
@@ -39,6 +41,8 @@ class Pose:
     warp_mm: float
     ventricle_scale: float
     closed_sulci: float
+    residual_turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    residual_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def draw_pose(seed: int, age: float, **chosen) -> Pose:
@@ -112,12 +116,13 @@ class Planes:
 
 
 class HeadInScanner:
-    """Reads a head at scan points, for one patient's pose and shape."""
+    """Reads a head at scan points, for one patient's pose and shape; `later`: as it lies in the registered follow-up."""
 
-    def __init__(self, head: Head, pose: Pose, seed: int):
+    def __init__(self, head: Head, pose: Pose, seed: int, later: bool = False):
         self.head, self.pose = head, pose
         inverse_scale = torch.diag(torch.tensor([1.0 / s for s in pose.scale], dtype=torch.float32))
         self._to_tissue = (inverse_scale @ rotation(pose.pitch, pose.roll, pose.yaw).T).to(head.device)
+        self._turned_back = rotation(*pose.residual_turn).T.to(head.device) if later else None
         self._warp = RandomField(np.random.default_rng([seed, 3]), 3, 24.0, 8.0, HEAD_BOX_MM, head.device)
 
     def landmark(self, name: str) -> np.ndarray:
@@ -141,6 +146,9 @@ class HeadInScanner:
 
     def tissue_points(self, points: torch.Tensor) -> torch.Tensor:
         """Tissue coordinates seen at scan `points`, before any mass displaces them."""
+        if self._turned_back is not None:
+            # To where these points lay in the initial scan.
+            points = torch.einsum("ij,jdhw->idhw", self._turned_back, points - column(self.pose.residual_mm, points.device))
         tissue = torch.einsum("ij,jdhw->idhw", self._to_tissue, points)
         tissue += self.pose.warp_mm * self._warp.at(points)
         center = column(self.landmark("ventricles"), tissue.device)

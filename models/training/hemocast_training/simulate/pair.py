@@ -6,6 +6,7 @@ native slices, the calvarium-v1 centre, and the slice weights of docs/bundle.md.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,8 +81,14 @@ class SimulatedCase:
         self.outcome: Outcome | None = None
 
     def view(self, planes: Planes) -> View:
-        """The patient's head on these planes; render both scans from the same view."""
+        """The patient's head on these planes, as it lies in the initial scan."""
         return View(self.scanner, self.lesions, planes)
+
+    def later_view(self, view: View) -> View:
+        """The head on the same planes in the registered follow-up: `view` itself where registration left no residual."""
+        if not any(self.pose.residual_turn + self.pose.residual_mm):
+            return view
+        return View(HeadInScanner(self.scanner.head, self.pose, self.patient.seed, later=True), self.lesions, view.planes)
 
     def initial(self, view: View) -> Layers:
         """The initial scan's truth."""
@@ -134,7 +141,7 @@ class SimulatedCase:
         return self.outcome
 
     def follow_up(self, view: View) -> Layers:
-        """The follow-up's truth on the same planes; `decide` comes first."""
+        """The follow-up's truth on the planes of `view`; `decide` comes first."""
         if self.outcome is None:
             raise ValueError("decide the outcome on the initial scan before rendering the follow-up")
         patient, lesions, outcome = self.patient, self.lesions, self.outcome
@@ -228,6 +235,15 @@ class GridScan:
         self.planes = Planes.of_slices(grid_z, grid_y, grid_x, GRID_SPACING_MM[0], 1)
         self._outside: np.ndarray | None = None
 
+    def later(self) -> "GridScan":
+        """The registered follow-up on the same slices and grid."""
+        view = self.case.later_view(self.view)
+        if view is self.view:
+            return self
+        scan = copy.copy(self)
+        scan.view, scan._outside = view, None
+        return scan
+
     def truth(self, layer: torch.Tensor) -> np.ndarray:
         """A layer on the grid, float32 [24, 128, 128]; 0 where nothing was scanned."""
         return resample_axis(layer.cpu().numpy(), self._weights, 0, 0.0)
@@ -260,12 +276,13 @@ def model_grid_pair(
     first = case.initial(scan.view)
     iodine, ganglia, edema = scan.visible(first)
     outcome = case.decide(iodine, ganglia, edema, scan.planes)
-    later = case.follow_up(scan.view)
-    scanned = {"follow_up_scanned": scan.image(later.hu, case.patient.seed + 1)} if to_look_at else {}
+    later_scan = scan.later()
+    later = case.follow_up(later_scan.view)
+    scanned = {"follow_up_scanned": later_scan.image(later.hu, case.patient.seed + 1)} if to_look_at else {}
     return {
         **scanned,
         "initial": scan.image(first.hu, case.patient.seed),
-        "follow_up": scan.image(later.hu, None),
+        "follow_up": later_scan.image(later.hu, None),
         "iodine": iodine,
         "blood_initial": scan.truth(first.blood),
         "blood_follow_up": scan.truth(later.blood),

@@ -15,6 +15,10 @@ from .geometry import Pose
 from .patient import Patient
 from .scanner import Protocol
 
+# SD about and along each axis: what the acceptance of `prepare` allows of a registration lies at about 1.4 of them.
+RESIDUAL_DEGREES = 0.7
+RESIDUAL_MM = 0.7
+
 Drawn = tuple[Patient, Protocol, Pose]
 Change = Callable[[Patient, Protocol, Pose, np.random.Generator], Drawn]
 
@@ -75,6 +79,11 @@ def _mixed_looks(patient, protocol, pose, random):
     return replace(patient, confluent=confluent), protocol, pose
 
 
+def _misregistered(patient, protocol, pose, random):
+    turn, mm = random.normal(0.0, np.deg2rad(RESIDUAL_DEGREES), 3), random.normal(0.0, RESIDUAL_MM, 3)
+    return patient, protocol, replace(pose, residual_turn=tuple(turn.tolist()), residual_mm=tuple(mm.tolist()))
+
+
 UNSHIFTED = Shift("none", "The cohort of training.", lambda *drawn: drawn[:3])
 
 SHIFTS = {
@@ -90,6 +99,12 @@ SHIFTS = {
         ),
         Shift(
             "confluent-patches", "Blood in patches as lumps of 8 mm instead of petechiae, whether it stains there or not.", _confluent_patches
+        ),
+        Shift(
+            "misregistered",
+            "The follow-up turned by 0.7 degrees and moved by 0.7 mm (SD, each axis) against the initial scan, which, and with it the forecast, "
+            "is the same.",
+            _misregistered,
         ),
         Shift("wide-anatomy", "Heads 0.86 to 1.12 times as large along each axis, bent by 2.2 to 4.0 mm instead of 1.0 to 2.2.", _wide_anatomy),
         Shift("mixed-anatomy", "Half of the heads as in wide-anatomy, half as in the cohort of training: for training.", _mixed_anatomy),
