@@ -11,8 +11,9 @@
 # where `simulate` has failed meanwhile. --validate of both is the same: the cases that are simulated, and looked at after each epoch.
 # Writes the run to $OUT/<network>-<seed>: config.json, log.jsonl, curves.png, checkpoint.pt, and light.pt, the same without
 # what only the same run could go on from (`--start` and `export` take it under the name checkpoint.pt).
-# --back: a folder that outlives the machine, a borrowed one. After each epoch it gets the run's newest light.pt in parts of 12 MB
-# (`cat light.pt.* > checkpoint.pt`) and its log, so that a machine that is taken away takes at most one epoch with it.
+# --back: a folder that outlives the machine, a borrowed one. After each epoch it gets the run as it is, its checkpoint in parts of
+# 12 MB (`cat checkpoint.pt.* > checkpoint.pt`), so that a machine that is taken away takes at most one epoch with it: with the run
+# back in $OUT, the same command goes on on another.
 set -euo pipefail
 cd "$(dirname "$0")"
 : "${OUT:?OUT names the folder to write to}"
@@ -77,8 +78,8 @@ case "$action" in
     bring_back() {
       local there="$back/$network-$seed" stamp="$run/brought-back"
       [ -n "$back" ] && [ "$run/checkpoint.pt" -nt "$stamp" ] || return 0
-      touch -r "$run/checkpoint.pt" "$stamp.next" && "$python" -m hemocast_training.checkpoint "$run" \
-        && rm -rf "$there.next" && mkdir -p "$there.next" && split -b 12M -d "$run/light.pt" "$there.next/light.pt." \
+      touch -r "$run/checkpoint.pt" "$stamp.next" \
+        && rm -rf "$there.next" && mkdir -p "$there.next" && split -b 12M -d "$run/checkpoint.pt" "$there.next/checkpoint.pt." \
         && cp "$run/config.json" "$run/log.jsonl" "$run/curves.png" "$there.next/" \
         && rm -rf "$there" && mv "$there.next" "$there" && mv "$stamp.next" "$stamp"
     }

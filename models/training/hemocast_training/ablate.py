@@ -32,6 +32,7 @@ VARIANTS: Dict[str, List[str]] = {
     "no_self_attention": ["--no-self-attention"],
     "no_density_bias": ["--no-density-bias"],
     "no_gradnorm": ["--no-gradnorm"],
+    "no_statistics": ["--no-statistics"],
 }
 FILE = "ablations.json"
 

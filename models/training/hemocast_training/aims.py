@@ -83,7 +83,7 @@ def judged_aims(evaluation: Dict[str, Any], training: Dict[str, Any], would_take
     """One record an aim: key, name, figure, low and high (its limits), verdict; and wouldTake where it is not met and `would_take` (key ->
     sentence) has one."""
     judged = [block for block in evaluation["shifted"].values() if not block["calibratedOn"]]
-    counted = {end: sum(calibrated_or_flagged(block, *ends) for block in judged) for end, *ends in ENDS if judged}
+    counted = {end: sum(calibrated_or_flagged(block["overHeads"], *ends) for block in judged) for end, *ends in ENDS if judged}
     runs = independent_runs(training)
     records = [
         *({"key": aim.key, "name": aim.name, "figure": found(evaluation, aim.path), "low": aim.low, "high": aim.high} for aim in AIMS),

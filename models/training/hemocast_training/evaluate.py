@@ -100,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
             evaluation["steadiness"] = steadiness
         if evaluation["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:
             raise ValueError(f"{bundle / EVALUATION_FILE} was measured with another model.onnx: evaluate without --keep.")
-        if "ece" not in evaluation["inDistribution"]["overHeads"]:
+        judged = (evaluation["inDistribution"], *evaluation["shifted"].values())
+        if any("ece" not in block.get("overHeads", {}) for block in judged):
             raise ValueError(f"{bundle / EVALUATION_FILE} lacks figures that aims are judged by: evaluate without --keep.")
         evaluation["inDistribution"]["trainingSeeds"] = training_seeds(metadata)
         evaluation["networks"] = other_networks(metadata["training"])

@@ -34,6 +34,9 @@ FLAGGED_ENOUGH = 0.5
 """A shifted cohort is caught by the out-of-distribution score when it flags at least this share of the cases."""
 
 PICTURES = ("no_change", "no_change_denoised", "cap_at_40", "cap_at_40_denoised")
+LIKENESS = {"ssim": "ssim", "psnr": "psnr", "lesionSsim": "ssim_hot_8mm", "lesionPsnr": "psnr_hot_8mm"}
+"""How like the true follow-up: key of evaluation.json -> figure of `case_errors`."""
+
 FORECAST_FIGURES = {"auc": auc, "accuracy": accuracy, "brier": brier, "ece": calibration_error}
 NOT_RUN_BASELINES = {name: "not trained (`rivals`)" for name in ("resnet18_3d", "unet_regression", "pix2pix", "tiny_as_long")}
 NOT_RUN_NETWORKS = {
@@ -47,6 +50,7 @@ NOT_RUN_ABLATIONS = {
     "no_self_attention": "not run",
     "no_density_bias": "not run",
     "no_gradnorm": "not run",
+    "no_statistics": "not run",
 }
 
 ALL_COMERS_PREVALENCE = 0.35
@@ -228,7 +232,7 @@ def picture_figures(
         "lesionMaeRatio": ratio(column(errors, f"{method}.mae_hot_8mm"), region, np.isfinite(region), resamples),
         "ringBiasHu": mean_figure(column(errors, f"{method}.ring_bias"), resamples),
         **volume_ratios(volume, unchanged, kinds, resamples),
-        "ssim": mean_figure(column(errors, f"{method}.ssim"), resamples),
+        **{key: mean_figure(column(errors, f"{method}.{name}"), resamples) for key, name in LIKENESS.items()},
     }
 
 
@@ -265,7 +269,7 @@ def network_block(cohort: Cohort, outcome: Dict[str, Any], forecasts: Dict[str, 
         "gapToCeiling": gain(labels, cohort.values("bayes"), outcome["probability"], resamples),
         **picture,
         **volumes,
-        "ssimNoChange": mean_figure(column(errors, "no_change.ssim"), resamples),
+        **{f"{key}NoChange": mean_figure(column(errors, f"no_change.{name}"), resamples) for key, name in LIKENESS.items()},
         "ssimGain": picture_gain(errors, "no_change", resamples)["ssim"],
         "tasksDisagreeShare": mean_figure(tasks_disagree(outcome["probability"], errors).astype(float), resamples),
     }
@@ -324,9 +328,10 @@ def shifted_block(
     """The network on a shifted cohort; `miss`: neither calibrated (ECE <= 0.08) nor flagged (half of the cases); `calibratedOn`: these
     heads served calibration, threshold and choice; `departs`: in what, by the cohort's own record. `all_comers`: of that case mix; then
     `eceShifted` is the calibration error after the shift to its prevalence, which the service makes."""
-    labels, bayes = cohort.values("label"), cohort.values("bayes")
+    labels, bayes, heads = cohort.values("label"), cohort.values("bayes"), cohort.values("head")
     figures = forecast_figures(labels, outcome["probability"], resamples)
-    caught = mean_figure((outcome["ood_score"] > metadata["ood"]["threshold"]).astype(float), resamples)
+    flagged = (outcome["ood_score"] > metadata["ood"]["threshold"]).astype(float)
+    caught = mean_figure(flagged, resamples)
     shift = cohort.record().get("shift", "none")
     shifted = {} if shift == "none" else {"departs": SHIFTS[shift].told}
     if all_comers:
@@ -339,6 +344,10 @@ def shifted_block(
         **shifted,
         **network_block(cohort, outcome, figures, resamples),
         "perHead": by_head(cohort, outcome["probability"], resamples),
+        "overHeads": {
+            **forecast_figures(labels, outcome["probability"], resamples, heads),
+            "oodFlaggedShare": mean_figure(flagged, resamples, heads),
+        },
         "ceilingAuc": bootstrapped(lambda i: auc(labels[i], bayes[i]), len(labels), resamples),
         "oodFlaggedShare": caught,
         "miss": not calibrated_or_flagged({"ece": figures["ece"], "oodFlaggedShare": caught}),

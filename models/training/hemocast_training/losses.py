@@ -17,6 +17,7 @@ HOT_HU = 50.0
 HOT_WEIGHT = 4.0
 L1_UNIT_HU = 5.0
 SSIM_WEIGHT = 0.2
+DYNAMIC_RANGE_HU = 120.0
 SURE = 0.98
 """No forecast is trained to be surer than this, in either direction."""
 
@@ -70,9 +71,9 @@ def generation_loss(generated: Tensor, batch: Batch) -> Tensor:
 def ssim(a: Tensor, b: Tensor, inside: Tensor) -> Tensor:
     """Mean structural similarity (Wang et al. 2004) in the slice over `inside`, 7x7 uniform windows every 3 voxels.
 
-    The dynamic range is 120 HU (-20..100).
+    The dynamic range is DYNAMIC_RANGE_HU (-20..100).
     """
-    c1, c2 = (0.01 * 120) ** 2, (0.03 * 120) ** 2
+    c1, c2 = (0.01 * DYNAMIC_RANGE_HU) ** 2, (0.03 * DYNAMIC_RANGE_HU) ** 2
 
     def local(x: Tensor) -> Tensor:
         return F.avg_pool2d(x, 7, 3)

@@ -26,6 +26,12 @@ IN_DISTRIBUTION = (
     ("ssim", "SSIM inside the skull", 4),
     ("ssimNoChange", "SSIM of no change", 4),
     ("ssimGain", "SSIM over no change (paired)", 4),
+    ("psnr", "PSNR inside the skull, dB", 1),
+    ("psnrNoChange", "PSNR of no change, dB", 1),
+    ("lesionSsim", "SSIM in the hot region", 3),
+    ("lesionSsimNoChange", "of no change", 3),
+    ("lesionPsnr", "PSNR in the hot region, dB", 1),
+    ("lesionPsnrNoChange", "of no change, dB", 1),
     ("tasksDisagreeShare", "share in which probability and picture contradict each other", 3),
 )
 

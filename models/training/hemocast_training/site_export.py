@@ -49,7 +49,7 @@ def export_site(run: Path, network: nn.Module, site: Dict[str, Any], bundle: Pat
         name,
         version,
         calibration,
-        round(ood_threshold(features, found["fold"]), 4),
+        ood_threshold(features, found["fold"]),
         {**training, "kind": "fine-tuned on a site's own pairs", "pairs": len(found["labels"]), "patients": patients},
         disclaimer=evaluation["disclaimer"],
         training_data=training_data(training, evaluation["cohort"]),
@@ -74,12 +74,16 @@ def training_data(training: Dict[str, Any], cohort: Dict[str, Any]) -> str:
 
 
 def ood_threshold(features: np.ndarray, fold: np.ndarray) -> float:
-    """The 99 % quantile of the scores of pairs whose own fold is not part of the cloud that scores them.
+    """The 99 % quantile of the scores of pairs whose own fold is not part of the cloud that scores them, above 0 in four decimals.
 
-    Scores of pairs inside the cloud would be too small: the threshold would flag every new patient.
+    Scores of pairs inside the cloud would be too small: the threshold would flag every new patient. ValueError where the scans are too
+    much alike to have one: such a bundle would flag all others, and no service would take it.
     """
     scores = [FeatureCloud(features[fold != number]).scores(features[fold == number]) for number in np.unique(fold)]
-    return float(np.quantile(np.concatenate(scores), OOD_QUANTILE))
+    threshold = round(float(np.quantile(np.concatenate(scores), OOD_QUANTILE)), 4)
+    if threshold <= 0:
+        raise ValueError("The pairs' initial scans are the same to the network: look for copies of one scan in pairs.csv.")
+    return threshold
 
 
 def phantom() -> np.ndarray:

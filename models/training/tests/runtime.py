@@ -42,6 +42,14 @@ def need_dcmtk() -> None:
         _refuse("DCMTK is missing: install the Debian package dcmtk")
 
 
+def need_node() -> str:
+    """The Node.js that runs the service; without it the calling test is skipped, or fails when CI=true."""
+    node = Path(__file__).resolve().parents[3] / "node_modules" / ".bin" / "node"
+    if not node.exists():
+        _refuse("the service is not installed: npm ci in the repository's root")
+    return str(node)
+
+
 def _refuse(message: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(message)

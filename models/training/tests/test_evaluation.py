@@ -16,6 +16,7 @@ from hemocast_training.__main__ import main
 from hemocast_training.bundle import METADATA_FILE, MODEL_FILE, describe_file, write_json
 from hemocast_training.data import Cohort
 from hemocast_training.evaluation_figures import (
+    LIKENESS,
     PICTURES,
     forecast_figures,
     hemorrhages,
@@ -181,6 +182,7 @@ def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network
 def test_a_shift_that_is_neither_calibrated_nor_flagged_is_called_a_miss(evaluation, bundle):
     shifted = evaluation["shifted"]
     assert shifted["strange"]["miss"] and shifted["strange"]["oodFlaggedShare"]["value"] == 0
+    assert {"ece", "oodFlaggedShare"} <= set(shifted["strange"]["overHeads"])
     assert not shifted["caught"]["miss"] and shifted["caught"]["oodFlaggedShare"]["value"] == 1
     card = (bundle / "docs" / "README.md").read_text()
     assert "**Missed: strange.**" in card and "- **strange**: All HU off by +6 or -6" in card
@@ -363,8 +365,23 @@ def test_the_interval_of_a_calibration_error_is_around_it():
 
 
 def test_a_ratio_without_cases_says_so(tmp_path):
-    errors = [{f"no_change.{key}": 1.0 for key in ("mae_hot_8mm", "ring_bias", "volume_error", "ssim")}] * 4
+    errors = [{f"no_change.{key}": 1.0 for key in ("mae_hot_8mm", "ring_bias", "volume_error", *LIKENESS.values())}] * 4
     assert "absent" in picture_figures(errors, {"ph": np.zeros(4, bool)}, "no_change", 20)["phVolumeErrorRatio"]
+
+
+def test_a_picture_off_by_twelve_hu_has_twenty_decibels_and_one_that_is_true_is_wholly_alike():
+    image, inside = np.full((24, 128, 128), 30.0), np.zeros((24, 128, 128), bool)
+    inside[4:20, 20:100, 20:100] = True
+    image[10:13, 50:70, 50:70] = 80.0
+    truth = np.where(image > 50, 40.0, image)
+    exact, off = case_errors(image, truth, truth, inside), case_errors(image, truth + 12.0, truth, inside)
+    assert [exact[f"hemocast.{key}"] for key in ("psnr", "psnr_hot_8mm")] == [100, 100]
+    assert [off[f"hemocast.{key}"] for key in ("psnr", "psnr_hot_8mm")] == pytest.approx([20, 20], abs=1e-3)
+    for place in ("", "_hot_8mm"):
+        assert exact[f"hemocast.ssim{place}"] == pytest.approx(1, abs=1e-3) and off[f"hemocast.ssim{place}"] < 0.99
+    assert exact["no_change.ssim_hot_8mm"] < exact["no_change.ssim"]
+    cold = case_errors(np.minimum(image, 40.0), truth, truth, inside)
+    assert np.isnan(cold["hemocast.psnr_hot_8mm"]) and np.isnan(cold["hemocast.ssim_hot_8mm"])
 
 
 def test_net_benefit_sensitivity_and_specificity_are_those_of_the_textbook():

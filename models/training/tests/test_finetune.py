@@ -15,7 +15,7 @@ from hemocast_training.golden import START_INPUT
 from hemocast_training.network import NetworkConfig, TinyNetwork
 from hemocast_training.onnx_model import infer, open_session
 from hemocast_training.refusal import Refused
-from hemocast_training.site_export import phantom
+from hemocast_training.site_export import ood_threshold, phantom
 from hemocast_training.site_figures import OutOfFold, cross_fitted, patient_bootstrap, site_evaluation
 from hemocast_training.site_folds import folds_by_patient, refuse_too_few
 
@@ -109,6 +109,13 @@ def test_a_fine_tuned_run_becomes_a_complete_bundle_that_says_what_it_was_traine
 def test_the_bundle_holds_no_image_of_a_patient(bundle):
     stored = np.frombuffer(gzip.decompress((bundle / "golden" / START_INPUT).read_bytes()), "<i2")
     assert (stored == phantom().ravel()).all()
+
+
+def test_copies_of_one_scan_have_no_limit_of_what_is_unlike_them():
+    features, fold = np.random.default_rng(1).normal(size=(30, 4)), np.arange(30) % 5
+    assert ood_threshold(features, fold) > 0
+    with pytest.raises(ValueError, match="copies of one scan"):
+        ood_threshold(np.repeat(features[:1], 30, 0), fold)
 
 
 def test_a_sites_bundle_does_not_take_the_name_of_the_shipped_one(tuned, tmp_path, capsys):

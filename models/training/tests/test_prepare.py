@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from hemocast_training.registration import Rigid, register
 from hemocast_training.site_export import phantom
 
 from moved_heads import Head, Layout, Move, make_head, with_lesion, write_scan
-from runtime import need_onnxruntime, need_simpleitk, need_test_data
+from runtime import need_node, need_onnxruntime, need_simpleitk, need_test_data
 
 SHIPPED = Path(__file__).resolve().parents[2] / "hemocast-tiny"
 LATER = {"AcquisitionDate": "20250102"}
@@ -166,11 +168,14 @@ def test_a_run_without_the_bad_lines_goes_on_in_the_same_folder_without_register
 
 def test_three_commands_lead_from_moved_dicom_pairs_to_a_bundle_that_holds(prepared, tmp_path):
     """prepare, finetune from the shipped weights, export. Registering takes seconds a pair, so the three registered pairs
-    stand for ten patients each: enough to be fine-tuned on, and far too alike for any figure to mean something."""
+    stand for ten patients each, with noise of their own: enough to be fine-tuned on, and far too alike for any figure to mean something."""
     need_onnxruntime()
     root, _ = prepared
     with np.load(root / "cohort" / "shard-0000.npz") as shard:
+        prepared_initial = shard["initial"][:1].astype(np.float32)  # all three pairs have the same
         arrays = {key: np.tile(shard[key], (10,) + (1,) * (shard[key].ndim - 1)) for key in shard}
+    noise = np.random.default_rng(1).normal(0, 3, arrays["initial"].shape)
+    arrays["initial"] = np.rint(arrays["initial"] + noise).astype(arrays["initial"].dtype)
     arrays["head"] = arrays["seed"] = np.arange(1, 31)
     site, run, bundle = tmp_path / "site", tmp_path / "run", tmp_path / "bundle"
     site.mkdir()
@@ -201,6 +206,15 @@ def test_three_commands_lead_from_moved_dicom_pairs_to_a_bundle_that_holds(prepa
     assert served["probability"] == pytest.approx(1 / (1 + np.exp(-cooled)), abs=1e-5)
     golden = json.loads((bundle / "golden" / "golden.json").read_text())["start_check"]
     assert infer(open_session(bundle / MODEL_FILE), phantom()[None])["logit"][0] == pytest.approx(golden["logit"], abs=1e-3)
+
+    # The service takes it, and reads the DICOM files of a registered pair as `prepare` did.
+    environment = {**os.environ, "MODEL_BUNDLE": str(bundle)}
+    words = [need_node(), "api/cli.ts", "predict", str(root / "initial-large"), "--out", str(tmp_path / "read")]
+    done = subprocess.run(words, cwd=SHIPPED.parents[1], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    read = json.loads((tmp_path / "read" / "prediction.json").read_text())
+    assert read["disclaimer"] == metadata["disclaimer"]
+    assert read["prediction"]["score"] == pytest.approx(float(infer(open_session(bundle / MODEL_FILE), prepared_initial)["logit"][0]), abs=0.02)
 
 
 def test_a_real_head_in_its_holder_is_found_again_within_one_millimetre(tmp_path):

@@ -1,4 +1,4 @@
-"""gpu.sh, with a stub in place of Python: what it passes on, what it refuses, and that a failure ends it."""
+"""gpu.sh, with a stub in place of Python: what it passes on, what it refuses, what it brings back, and that a failure ends it."""
 
 import os
 import subprocess
@@ -9,6 +9,15 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[1] / "gpu.sh"
 STUB = """#!/bin/bash
 echo "$@" >> "$OUT/calls"
+case "$*" in *"hemocast_training train"*)
+  mkdir -p "$OUT/tiny-1"
+  touch "$OUT/tiny-1/"{config.json,log.jsonl,curves.png}
+  for epoch in ${EPOCHS:-}; do
+    { echo "epoch $epoch"; head -c 13000000 /dev/urandom; } > "$OUT/tiny-1/checkpoint.partial"
+    mv "$OUT/tiny-1/checkpoint.partial" "$OUT/tiny-1/checkpoint.pt"
+    sleep 4
+  done ;;
+esac
 case "$*" in *"${FAIL:-nothing fails}"*) exit 1 ;; esac
 """
 
@@ -21,8 +30,8 @@ def script(tmp_path):
     stub.chmod(0o755)
     (tmp_path / "calls").touch()
 
-    def call(*words, fail="nothing fails"):
-        variables = {**os.environ, "OUT": str(tmp_path), "ANATOMY": "maps", "PYTHON": str(stub), "FAIL": fail}
+    def call(*words, fail="nothing fails", epochs=""):
+        variables = {**os.environ, "OUT": str(tmp_path), "ANATOMY": "maps", "PYTHON": str(stub), "FAIL": fail, "EPOCHS": epochs}
         done = subprocess.run([str(SCRIPT), *words], env=variables, capture_output=True, text=True, timeout=60)
         return done.returncode, done.stderr, (tmp_path / "calls").read_text().splitlines()
 
@@ -63,3 +72,17 @@ def test_a_cohort_that_fails_fails_the_command_and_whoever_waits_for_it_until_it
     status, _, calls = script("train", "--epoch-pairs", "700", "--start", "run")
     assert status == 0 and "--epoch-pairs 700" in calls[4] and "--start run" in calls[4]
     assert calls[5] == f"-m hemocast_training.checkpoint {tmp_path / 'tiny-1'}"
+
+
+@pytest.mark.parametrize("fail", ["nothing fails", "hemocast_training train"])
+def test_the_newest_checkpoint_is_brought_back_whole_also_of_a_training_that_fails(script, tmp_path, fail):
+    for name in ("train", "validation"):
+        (tmp_path / "cohorts" / name).mkdir(parents=True)
+        (tmp_path / "cohorts" / name / "cohort.json").touch()
+    status, error, _ = script("train", "--back", str(tmp_path / "back"), fail=fail, epochs="1 2")
+    assert (status, error) == (int(fail != "nothing fails"), "")
+    brought = tmp_path / "back" / "tiny-1"
+    parts = sorted(brought.glob("checkpoint.pt.*"))
+    assert b"".join(part.read_bytes() for part in parts) == (tmp_path / "tiny-1" / "checkpoint.pt").read_bytes()
+    assert parts[0].read_bytes()[:7] == b"epoch 2" and all(part.stat().st_size <= 12 << 20 for part in parts) and len(parts) == 2
+    assert {"config.json", "log.jsonl", "curves.png"} <= {path.name for path in brought.iterdir()}

@@ -1,4 +1,8 @@
-"""Convolutional building blocks for anisotropic CT: 5 mm between slices, 1.5 mm within them."""
+"""Building blocks for anisotropic CT: 5 mm between slices, 1.5 mm within them.
+
+Convolutions within slices and across them are apart as in Qiu et al. 2017 (arXiv 1711.10305), residual as in He et al. 2016
+(arXiv 1512.03385); taps across slices that begin as the identity are ours.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +12,7 @@ from .config import SLICES
 
 
 def normalised(x: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
-    """norm(convolution(x)); in a training that keeps the running statistics (`norm` in eval mode, `convolution` not) as one
+    """norm(convolution(x)), [m, c_in, h, w] -> [m, c_out, h / stride, w / stride]; in a training that keeps the running statistics (`norm` in eval mode, `convolution` not) as one
     convolution: the same gradients without two passes over the largest tensors."""
     if norm.training or not convolution.training:
         return norm(convolution(x))
@@ -65,7 +69,7 @@ class AnisotropicBlock(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Pre-norm residual MLP of a transformer block, x + MLP(LN x); [n, tokens, d] -> the same shape."""
+    """Pre-norm residual MLP of a transformer block (Xiong et al. 2020, arXiv 2002.04745), x + MLP(LN x); [n, tokens, d] -> the same shape."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -78,5 +82,5 @@ class FeedForward(nn.Module):
 
 
 def enlarge(x: Tensor) -> Tensor:
-    """Doubles rows and columns by repetition; a constant scale keeps traced shapes out of the exported graph."""
+    """Doubles rows and columns by repetition, [m, c, h, w] -> [m, c, 2 h, 2 w]; a constant scale keeps traced shapes out of the exported graph."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")

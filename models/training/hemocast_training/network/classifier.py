@@ -1,4 +1,8 @@
-"""The classification head: attention pooling at two scales, statistics of the predicted maps, one logit."""
+"""The classification head: attention pooling at two scales, statistics of the predicted maps, one logit.
+
+Pooling with learned weights as in Ilse et al. 2018 (arXiv 1802.04712); that its query side goes through the map that both decoders
+share is this project's reading of Jiang et al. 2024; measures and alternatives are ours.
+"""
 
 from typing import NamedTuple, Tuple
 
@@ -25,7 +29,8 @@ BLOOD_BIAS = -1.6
 
 
 def either(a: Tensor, b: Tensor) -> Tensor:
-    """The logit of "a or b happens" for independent logits of any shape: log(exp(s) - 1), s = softplus(a) + softplus(b)."""
+    """The logit of "a or b happens" for independent logits of any shape: log(exp(s) - 1), s = softplus(a) + softplus(b). In
+    probabilities the noisy-or of Pearl 1988."""
     s = F.softplus(a) + F.softplus(b)
     return s + torch.log(1 - torch.exp(-s) + 1e-6)
 

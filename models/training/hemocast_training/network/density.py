@@ -1,6 +1,7 @@
 """What the network sees of the Hounsfield scale: fixed windows and a soft prior of hyperdensity, both inside the graph.
 
-Per-image intensity rescaling would destroy the meaning of HU, so the three windows are constants.
+Per-image intensity rescaling would destroy the meaning of HU, so the three windows are constants. The prior stands for the paper's
+attention to high-density areas (Jiang et al. 2024); its form, and the roughness, are ours.
 """
 
 from typing import Tuple

@@ -1,4 +1,5 @@
-"""Several trained networks as one: mean logit, mean image, mean attention."""
+"""Several trained networks as one: mean logit, mean image, mean attention (deep ensembles, Lakshminarayanan et al. 2017, arXiv
+1612.01474; they take the mean of probabilities, this of logits, which the temperature then scales)."""
 
 from typing import Sequence
 

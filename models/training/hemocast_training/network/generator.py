@@ -3,7 +3,7 @@
 follow_up = initial - washout * excess + shift + detail, and optionally less noise. Iodine that washes out is taken away
 in proportion to what is there (excess over grey matter, at full resolution), edema and blood are added; anatomy comes
 from the input, softened at most to its 3 x 3 mean where the gate takes noise away. Bone and what lies near it above 100 HU,
-and everything outside -20..150 HU, are returned unchanged.
+and everything outside -20..150 HU, are returned unchanged. The head is ours (the paper's decoder draws the picture itself).
 """
 
 import torch
@@ -54,7 +54,7 @@ class GatedWashoutHead(nn.Module):
 
 
 def depth_to_space(x: Tensor) -> Tensor:
-    """[m, 16, 32, 32] -> [m, 1, 128, 128], the inverse of the stem's patches, with constant shapes."""
+    """[m, 16, 32, 32] -> [m, 1, 128, 128], the inverse of the stem's patches (Shi et al. 2016, arXiv 1609.05158), with constant shapes."""
     x = x.reshape(-1, PATCH, PATCH, MAP_MATRIX, MAP_MATRIX)
     return x.permute(0, 3, 1, 4, 2).reshape(-1, 1, MATRIX, MATRIX)
 

@@ -1,7 +1,8 @@
 """What a stem that is linear in 4 x 4 patches cannot see: texture at full resolution.
 
 Lumpy contrast, even blood and noise differ in their local variation. A rectified convolution forms an amount of variation,
-which strides then gather; after the patches are linearly embedded, it is lost.
+which strides then gather; after the patches are linearly embedded, it is lost. Convolutions before the tokens as in Xiao et al. 2021
+(arXiv 2106.14881); that they stand beside the patches, not in their place, is ours.
 """
 
 import torch

@@ -175,7 +175,7 @@ class TinyNetwork(nn.Module):
 
 
 def activate(name: str, logits: Tensor) -> Tensor:
-    """A map in its unit: iodine and texture in HU (non-negative), everything else a fraction 0..1."""
+    """A map of any shape in its unit: iodine and texture in HU (non-negative), everything else a fraction 0..1."""
     if name == "iodine":
         return F.softplus(logits) * 10
     if name == "texture":
