@@ -44,13 +44,11 @@ NOT_RUN_NETWORKS = {
     "ensemble": "needs three independent trainings of this length",
 }
 NOT_RUN_ABLATIONS = {
-    "classification_only": "not run",
-    "generation_only": "not run",
-    "no_interactive_attention": "not run",
-    "no_self_attention": "not run",
-    "no_density_bias": "not run",
-    "no_gradnorm": "not run",
-    "no_statistics": "not run",
+    name: "not trained (`ablate`)"
+    for name in (
+        "classification_only", "generation_only", "no_interactive_attention", "no_self_attention", "no_density_bias", "no_gradnorm",
+        "no_statistics",
+    )
 }
 
 ALL_COMERS_PREVALENCE = 0.35

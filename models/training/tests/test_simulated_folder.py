@@ -58,6 +58,8 @@ def test_another_cohort_is_not_taken_for_the_beginning_of_this_one(recipe, tmp_p
         simulate(recipe, tmp_path / "out", 4, seed=2)
     with pytest.raises(ValueError, match="another cohort"):
         simulate(Recipe(tmp_path, tmp_path, "train", shift="low-dose"), tmp_path / "out", 4)
+    with pytest.raises(ValueError, match="another cohort .* device"):
+        simulate(Recipe(tmp_path, tmp_path, "train", device="cuda"), tmp_path / "out", 4)
 
 
 def test_pairs_of_another_version_of_the_simulator_are_not_taken_for_this_one_s(recipe, tmp_path, monkeypatch):

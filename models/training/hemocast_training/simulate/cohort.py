@@ -77,8 +77,8 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """What tells apart cohorts that have the same seeds."""
-        return "%s, %s" % (self.prevalence, self.shift)
+        """What tells apart cohorts that have the same seeds: a GPU rounds otherwise than a CPU."""
+        return ", ".join([self.prevalence, self.shift, *([] if self.device == "cpu" else [self.device])])
 
 
 def case_weight(recipe: Recipe, group: int) -> float:
@@ -179,7 +179,7 @@ def _is_complete(path: Path, seeds: list[int], recipe: Recipe) -> bool:
         return False
     shorter = min(len(found), len(seeds))
     if found[:shorter] != seeds[:shorter] or name != recipe.name:
-        raise ValueError("%s belongs to another cohort (its seeds, prevalence or shift differ); choose an empty --out" % path)
+        raise ValueError("%s belongs to another cohort (its seeds, prevalence, shift or device differ); choose an empty --out" % path)
     if version != __version__:
         raise ValueError("%s is of simulator %s, this is %s; choose an empty --out" % (path, version or "before 0.4.1", __version__))
     if len(found) > len(seeds):
