@@ -36,7 +36,7 @@ from .evaluation_figures import (
 from .generation_figures import case_errors, summarize_cases
 from .metrics import accuracy, auc, bootstrap
 from .model_card import write_model_card
-from .model_card_bench import was_run
+from .model_card_bench import was_run, with_pairs
 from .network.generator import TISSUE_HU
 from .onnx_model import infer, open_session
 from .panel import choose_gallery_rows, choose_panel_rows, choose_shifted_case, panel_row
@@ -63,7 +63,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--shifted", action="append", default=[], metavar="NAME=DIR", help="cohort of other physics or case mix (repeatable)"
     )
-    parser.add_argument("--ablations", help="JSON file: name -> figures of an ablation that was run")
+    parser.add_argument(
+        "--ablations", action="append", default=[],
+        help="JSON file: name -> figures of an ablation that was run; again for one that trained longer, whose names get its pairs",
+    )
     parser.add_argument("--conditional", help="JSON file written by `conditional`: the pictures that were tried")
     parser.add_argument("--rivals", help="JSON file written by `rivals`: networks of the literature")
     parser.add_argument("--steadiness", help="JSON file written by `steadiness`: forecasts of single scans and of their changed copies")
@@ -80,8 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
     metadata = read_metadata(bundle)
     shifted = dict(named_folder(text, "--shifted low-dose=cohorts/low-dose") for text in arguments.shifted)
     ablations = {name: not_run(reason) for name, reason in NOT_RUN_ABLATIONS.items()}
-    if arguments.ablations:
-        ablations.update(json.loads(Path(arguments.ablations).read_text()))
+    for file in arguments.ablations:
+        for name, block in json.loads(Path(file).read_text()).items():
+            ablations[with_pairs(name, block) if was_run(ablations.get(name, not_run(""))) else name] = block
     conditional = json.loads(Path(arguments.conditional).read_text()) if arguments.conditional else not_run("not run")
     steadiness = json.loads(Path(arguments.steadiness).read_text()) if arguments.steadiness else not_run("not run")
     if arguments.steadiness and steadiness["bundle"]["sha256"] != metadata["files"][MODEL_FILE]["sha256"]:

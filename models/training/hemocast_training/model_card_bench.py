@@ -284,26 +284,34 @@ def of_other_simulator(block: Dict[str, Any], evaluation: Dict[str, Any]) -> str
     return "" if ours == other else f", of simulator {other or 'not known'} (the figures above: {ours or 'not known'})"
 
 
+def with_pairs(name: str, block: Dict[str, Any]) -> str:
+    """What an ablation is called beside a shorter one of the same name: 'full_3000_pairs'."""
+    return f"{name}_{block.get('trainingPairs')}_pairs"
+
+
 def ablations_section(evaluation: Dict[str, Any]) -> str:
     """What the parts of the network are worth, as far as it was measured."""
     ablations = evaluation["ablations"]
-    rows = [
-        [
-            name.replace("_", " "),
-            ", ".join(str(seed) for seed in block.get("trainingSeeds", [])),
-            *(cell(block.get(key)) for key in ABLATION_COLUMNS),
-        ]
-        for name, block in ablations.items()
-        if was_run(block)
-    ]
     text = ["## Ablations\n"]
-    if rows:
-        first = next(block for block in ablations.values() if was_run(block))
+    lengths: Dict[Any, Dict[str, Any]] = {}
+    for name, block in ablations.items():
+        if was_run(block):
+            lengths.setdefault(block.get("trainingPairs"), {})[name] = block
+    for pairs, blocks in lengths.items():
+        first = next(iter(blocks.values()))
         text.append(
-            f"Every network saw {first.get('trainingPairs', 'equally many')} pairs, a fraction of the shipped one's training; "
+            f"Every network saw {pairs or 'equally many'} pairs, a fraction of the shipped one's training; "
             f"n = {first['n']} test cases{of_other_simulator(first, evaluation)}. Intervals are over cases; with few seeds, the training's own "
             "chance is not in them.\n"
         )
         head = ["network", "seeds", "AUC", "over full (paired)", "hot region MAE ratio", "HU over full (paired)"]
+        rows = [
+            [
+                name.removesuffix(with_pairs("", block)).replace("_", " "),
+                ", ".join(str(seed) for seed in block.get("trainingSeeds", [])),
+                *(cell(block.get(key)) for key in ABLATION_COLUMNS),
+            ]
+            for name, block in blocks.items()
+        ]
         text.append(table(head, rows))
     return "\n".join([*text, not_run_sentence("Ablations", ablations)])

@@ -145,6 +145,16 @@ def test_ablations_that_are_run_later_join_what_was_measured_of_the_same_network
     assert found["ablations"]["generation_only"] == ablation["generation_only"]
     assert {**found, "ablations": evaluation["ablations"]} == evaluation
     assert "| generation only |" in (later / "docs" / "README.md").read_text()
+    longer = {"generation_only": {**ablation["generation_only"], "n": 25, "trainingPairs": 3000}}
+    (later / "longer.json").write_text(json.dumps(longer))
+    assert main([*command, "--ablations", str(later / "longer.json")]) == 0
+    found = json.loads((later / "evaluation.json").read_text())
+    assert found["ablations"]["generation_only_3000_pairs"] == longer["generation_only"]
+    assert found["ablations"]["generation_only"] == ablation["generation_only"]
+    card = (later / "docs" / "README.md").read_text().split("saw 3000 pairs")
+    assert all("| generation only |" in part for part in card) and "n = 25 test cases" in card[1]
+    assert main(command) == 0
+    found = json.loads((later / "evaluation.json").read_text())
 
     forecasts = {"as it is": (0.1, 0.6), "4 HU higher": (0.8, 1.1), "mirrored": (0.05, 0.7)}
     series = {"a head": {change: {"probability": p, "ood_score": ood} for change, (p, ood) in forecasts.items()}}
