@@ -15,7 +15,7 @@ from .geometry import Pose
 from .patient import Patient
 from .scanner import Protocol
 
-# SD about and along each axis: what the acceptance of `prepare` allows of a registration lies at about 1.4 of them.
+# SD about and along each axis; the tests of `prepare` ask a registration for 1 degree and 1 mm.
 RESIDUAL_DEGREES = 0.7
 RESIDUAL_MM = 0.7
 
