@@ -12,5 +12,5 @@ export default {
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
   modulePathIgnorePatterns: ['<rootDir>/models/', '<rootDir>/data/'],
   testTimeout: 60_000,
-  maxWorkers: 3,
+  maxWorkers: 3, // on two cores: suites wait for browsers and services two fifths of their time
 };

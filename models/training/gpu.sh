@@ -13,7 +13,7 @@
 # what only the same run could go on from (`--start` and `export` take it under the name checkpoint.pt).
 # --back: a folder that outlives the machine, a borrowed one. After each epoch it gets the run as it is, its checkpoint in parts of
 # 12 MB (`cat checkpoint.pt.* > checkpoint.pt`), so that a machine that is taken away takes at most one epoch with it: with the run
-# back in $OUT, the same command goes on on another.
+# back in $OUT, beside the same cohorts, the same command continues on another.
 set -euo pipefail
 cd "$(dirname "$0")"
 : "${OUT:?OUT names the folder to write to}"

@@ -198,14 +198,13 @@ def evaluate_shifted(
     refuse_trained_heads(metadata["training"]["heads"], cohort, "--shifted")
     shown = choose_shifted_case(cohort)
     outcome = predict(bundle, cohort, pictures=[shown])
-    all_comers = cohort.record().get("prevalence_mix") == "all-comers"
     drawn = {
         "labels": cohort.values("label"),
         "probability": outcome["probability"],
         "bayes": cohort.values("bayes"),
         "row": panel_row(cohort, outcome, shown, name),
     }
-    return shifted_block(cohort, outcome, metadata, all_comers, date, resamples), drawn
+    return shifted_block(cohort, outcome, metadata, date, resamples), drawn
 
 
 def training_seeds(metadata: Dict[str, Any]) -> List[int]:

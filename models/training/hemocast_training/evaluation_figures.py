@@ -320,22 +320,23 @@ def other_networks(training: Dict[str, Any]) -> Dict[str, Dict[str, str]]:
     return {name: not_run(reason) for name, reason in NOT_RUN_NETWORKS.items() if not itself[name]}
 
 
-def shifted_block(
-    cohort: Cohort, outcome: Dict[str, Any], metadata: Dict[str, Any], all_comers: bool, date: str, resamples: int
-) -> Dict[str, Any]:
+def shifted_block(cohort: Cohort, outcome: Dict[str, Any], metadata: Dict[str, Any], date: str, resamples: int) -> Dict[str, Any]:
     """The network on a shifted cohort; `miss`: neither calibrated (ECE <= 0.08) nor flagged (half of the cases); `calibratedOn`: these
-    heads served calibration, threshold and choice; `departs`: in what, by the cohort's own record. `all_comers`: of that case mix; then
+    heads served calibration, threshold and choice; `departs`: in what, by the cohort's own record. Of the case mix of all comers
     `eceShifted` is the calibration error after the shift to its prevalence, which the service makes."""
     labels, bayes, heads = cohort.values("label"), cohort.values("bayes"), cohort.values("head")
     figures = forecast_figures(labels, outcome["probability"], resamples)
     flagged = (outcome["ood_score"] > metadata["ood"]["threshold"]).astype(float)
     caught = mean_figure(flagged, resamples)
-    shift = cohort.record().get("shift", "none")
-    shifted = {} if shift == "none" else {"departs": SHIFTS[shift].told}
-    if all_comers:
-        shifted["departs"] = f"The case mix of all comers, of whom about {ALL_COMERS_PREVALENCE:.0%} bleed."
+    record, departures, shifted = cohort.record(), [], {}
+    if record.get("shift", "none") != "none":
+        departures.append(SHIFTS[record["shift"]].told)
+    if record.get("prevalence_mix") == "all-comers":
+        departures.append(f"The case mix of all comers; {labels.mean():.0%} of these bled.")
         moved = shift_prevalence(outcome["probability"], metadata["calibration"]["prevalence"], ALL_COMERS_PREVALENCE)
         shifted["eceShifted"] = forecast_figures(labels, moved, resamples)["ece"]
+    if departures:
+        shifted["departs"] = " ".join(departures)
     return {
         **measured_on(cohort, date),
         "calibratedOn": bool(set(cohort.values("head").tolist()) & set(HEADS["validation"])),

@@ -162,7 +162,8 @@ LIMITS = """## Limits
 - The generator is trained with an L1 loss, so it draws the median: a hemorrhage that is merely likely may be missing \
 from the picture while the probability is high, and of hematomas that the initial CT does not show most of the volume is missing \
 (the figures in one table). Infarcts are soft clouds where true ones have gyri, and stain above 100 HU beside bone stays as bright steps. In the one real head CT that \
-was looked at, the cortex under the vault comes out darker than it was. The picture illustrates; the probability is the forecast.
+was looked at, the cortex under the vault comes out darker than it was. Sharper ones would have to be \
+drawn from a distribution instead of averaged, which was not tried. The picture illustrates; the probability is the forecast.
 - A forecast can move with what scanners may differ by, most of all on scans that are not the simulator's (How steady a forecast is).
 - Few head anatomies: read the figures per head. Calibration holds at the stated prevalence only.
 - Voxels outside -20..150 HU (bone, air, metal, dense calcification), and above 100 HU within 3 mm of bone, are returned unchanged.
